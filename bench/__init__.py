@@ -1,0 +1,1 @@
+"""Run, score, record and compare methods; started as ``python -m bench``."""

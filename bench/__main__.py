@@ -1,0 +1,239 @@
+"""The command line: ``python -m bench COMMAND``. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError, one_line, unknown
+from bench.options import build_parser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.config import Cell
+
+
+def _emit(document: object) -> None:
+    """Write the one JSON document that stdout holds."""
+    json.dump(document, sys.stdout, indent=1, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def _console(*, to_people: bool) -> Console:
+    """Return a console on stdout, or on stderr when stdout belongs to a document."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 160  # a pipe has no width; tables stay whole
+    return Console(stderr=not to_people, highlight=False, width=width)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from bench.catalogue import catalogue, tables
+
+    listing = catalogue()
+    if arguments.json:
+        return _emit(listing)
+    for table in tables(listing):
+        _console(to_people=True).print(table)
+
+
+def _cost(arguments: argparse.Namespace) -> None:
+    from bench.cost import network_cost
+
+    cost = network_cost(_cell(arguments).build_method())
+    if arguments.json:
+        return _emit(cost.to_dict())
+    h, w = cost.input_size
+    print(f"{cost.parameters:,} parameters, {cost.gmacs:.3f} GMACs at {h}x{w} (height x width)")
+
+
+def _cell(arguments: argparse.Namespace) -> Cell:
+    from bench.config import resolve
+
+    fixed = ("seed", "boxes", "convention", "budget")
+    given = {name: getattr(arguments, name) for name in fixed if hasattr(arguments, name)}
+    return resolve(arguments.method, arguments.preset, arguments.dataset, arguments.dotted, **given)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.help:
+        return _run_help(arguments)
+    if not arguments.method:
+        raise UserError("run: --method M is missing; `python -m bench list` shows the methods")
+    cell = _cell(arguments)
+    if arguments.print_config:
+        return _print_config(cell, as_json=arguments.json)
+    from bench.run import Tracking, run
+
+    tracking = Tracking(arguments.wandb, arguments.group, tuple(arguments.tags))
+    path = run(cell, arguments.out, tracking, say=_say, force=arguments.force)
+    _show(path, as_json=arguments.json)
+
+
+def _run_help(arguments: argparse.Namespace) -> None:
+    arguments.print_help()
+    if arguments.method:
+        from bench.config import option_parser
+
+        print(f"\noptions of {arguments.method}:\n" + option_parser(arguments.method, arguments.dataset).format_help())
+
+
+def _print_config(cell: Cell, *, as_json: bool) -> None:
+    import yaml
+
+    document = {"id": cell.id, "boxes": cell.boxes, "seed": cell.seed, **cell.config}
+    _emit(document) if as_json else print(yaml.safe_dump(document, sort_keys=False), end="")
+
+
+def _show(path: Path, *, as_json: bool) -> None:
+    from bench.catalogue import joint_table, result_table
+    from bench.record import RunRecord
+
+    record = RunRecord.read(path)
+    console = _console(to_people=not as_json)
+    console.print(joint_table(record))
+    console.print(result_table(record, path.parent))
+    if record.method != "mean_pose" and not list(path.parent.glob(f"mean_pose-*--{record.dataset}--*.json")):
+        console.print(f"the floor to beat: make bench METHOD=mean_pose DATASET={record.dataset}")
+    if as_json:
+        return _emit(record.model_dump(mode="json"))
+    print(f"record: {path}")
+
+
+def _score(arguments: argparse.Namespace) -> None:
+    from bench.predictions import score
+    from data import DATASETS
+
+    if arguments.dataset not in DATASETS:
+        raise unknown("data set", arguments.dataset, DATASETS)
+    values = score(arguments.dataset, arguments.predictions, split=arguments.split, convention=arguments.convention)
+    if arguments.json:
+        return _emit({"metrics": {name: value.to_dict() for name, value in values.items()}})
+    for name, value in values.items():
+        rows = "  ".join(f"{row} {number:.1f}" for row, number in value.per_joint.items())
+        low, high = value.ci95
+        print(f"{name:16} {value.value:6.2f} {value.unit} ({low:.1f}-{high:.1f}, n = {value.n})  {rows}")
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from bench.predict import predict
+
+    path = predict(arguments.checkpoint, arguments.images, arguments.out)
+    _emit({"results": str(path)}) if arguments.json else print(f"results: {path}")
+
+
+def _data(arguments: argparse.Namespace) -> None:
+    from bench.datasets import check, preview
+    from data import DATASETS
+
+    if arguments.dataset not in DATASETS:
+        raise unknown("data set", arguments.dataset, DATASETS)
+    if arguments.preview:
+        preview(
+            arguments.dataset,
+            arguments.split,
+            arguments.preview,
+            root=arguments.root,
+            joints=not arguments.no_joints,
+        )
+        return _emit({"preview": str(arguments.preview)}) if arguments.json else print(f"preview: {arguments.preview}")
+    reports = check(arguments.dataset, root=arguments.root, progress=_bar)
+    if arguments.json:
+        return _emit([{"name": r.name, "facts": dict(r.facts), "faults": list(r.faults)} for r in reports])
+    for report in reports:
+        print(report.name)
+        for label, value in report.facts:
+            print(f"  {label:20} {value}")
+        for fault in report.faults:
+            print(f"  fault: {fault}")
+    if any(report.faults for report in reports):
+        raise UserError(f"data {arguments.dataset}: faults found, see above; bring those files again")
+
+
+def _bar(title: str) -> Callable[[int, int], None]:
+    """Return a function of (done, total) that draws a bar on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    progress = Progress(console=Console(stderr=True), transient=True)
+    task = progress.add_task(title)
+    progress.start()
+
+    def advance(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+        if done >= total:
+            progress.stop()
+
+    return advance
+
+
+def _speed(arguments: argparse.Namespace) -> None:
+    from bench.speed import measure
+
+    report, path = measure(arguments.dataset, arguments.preset, arguments.out, say=_say)
+    if arguments.json:
+        return _emit(report.to_dict())
+    _console(to_people=True).print(report.table())
+    print(f"stored: {path}")
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "list": _list,
+    "cost": _cost,
+    "run": _run,
+    "score": _score,
+    "predict": _predict,
+    "data": _data,
+    "speed": _speed,
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command; return the exit code: 0 done, 2 the user's mistake, 1 the run failed."""
+    try:
+        parser = build_parser()
+        arguments, dotted = parser.parse_known_args(words)
+        if arguments.command is None:
+            parser.print_help()
+            return 0
+        arguments.dotted = dotted
+        if dotted and arguments.command not in {"run", "cost"}:
+            raise UserError(
+                f"{arguments.command}: no option {dotted[0]} (see python -m bench {arguments.command} --help)"
+            )
+        COMMANDS[arguments.command](arguments)
+    except KeyboardInterrupt:
+        _say("stopped; the same command goes on from the last whole epoch")
+        return 1
+    except Exception as error:
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    """Say a mistake in one line; show where anything else came from."""
+    code = getattr(error, "exit_code", None)
+    if code is not None:
+        _say(f"error: {one_line(error)}")
+        return int(code)
+    if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
+        _say(f"error: the disk is full ({error}); make room, then the same command goes on from the last whole epoch")
+        return 1
+    traceback.print_exc()
+    return 1
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,217 @@
+"""From words to a resolved configuration: preset, overrides, budget, and the hash that names a cell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from bench.errors import UserError, unknown
+from data import DATASETS, ReadOptions
+from data.boxes import BoxSource
+from data.module import PoseDataModule
+from methods import METHODS
+from methods.base import PoseMethod
+
+PRESETS = Path(__file__).parent.parent / "methods" / "presets"
+FIXED = {"view", "dataset", "seed", "boxes", "options", "root"}  # arguments of the data module that have own options
+# What cannot change a result, only how fast or where it is made, is no part of a cell's name.
+UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator", "devices"}}
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """The options of Lightning's Trainer that a run may set.
+
+    Attributes:
+        max_epochs: Passes over the training data.
+        precision: As Lightning: 32-true, bf16-mixed, 16-mixed.
+        accumulate_grad_batches: Batches a step.
+        gradient_clip_val: Largest gradient norm; None does not clip.
+        check_val_every_n_epoch: Epochs between two points of the validation curve.
+        accelerator: auto, cpu, gpu, mps.
+        devices: How many; testing always uses one.
+    """
+
+    max_epochs: int = 100
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accumulate_grad_batches: int = 1
+    gradient_clip_val: float | None = None
+    check_val_every_n_epoch: int = 1
+    accelerator: str = "auto"
+    devices: int = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the benchmark, resolved."""
+
+    method: str
+    preset: str
+    dataset: str
+    seed: int
+    boxes: str
+    convention: str
+    budget: float | None  # seconds
+    method_options: dict[str, Any]
+    data_options: dict[str, Any]
+    trainer: TrainerOptions
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration as JSON has it."""
+        groups = {"method": self.method_options, "data": self.data_options, "trainer": self.trainer}
+        plain: dict[str, Any] = {name: _plain(group) for name, group in groups.items()}
+        return {**plain, "convention": self.convention, "budget_seconds": self.budget}
+
+    @property
+    def id(self) -> str:
+        """The name of the cell and of its files."""
+        named = {k: _without(v, UNNAMED.get(k, set())) for k, v in self.config.items()}
+        text = json.dumps([named, self.boxes], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return f"{self.method}-{self.preset}--{self.dataset}--s{self.seed}--{digest}"
+
+    def build_method(self) -> PoseMethod:
+        """Build the network, untrained."""
+        return METHODS[self.method](DATASETS[self.dataset].skeleton, **self.method_options)
+
+    def build_data(self, method: PoseMethod) -> PoseDataModule:
+        """Build the data module for the method's view; nothing is read yet."""
+        return PoseDataModule(
+            method.view,
+            self.dataset,
+            seed=self.seed,
+            boxes=BoxSource.parse(self.boxes),
+            options=ReadOptions(convention=self.convention),
+            **self.data_options,
+        )
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _without(value: Any, names: set[str]) -> Any:
+    return {k: v for k, v in value.items() if k not in names} if isinstance(value, dict) else value
+
+
+def resolve(
+    method: str,
+    preset: str,
+    dataset: str,
+    overrides: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    boxes: str = "truth",
+    convention: str = "pc",
+    budget: str | None = None,
+) -> Cell:
+    """Check every word and return the resolved cell.
+
+    A budget takes the place of the preset's epochs: training lasts as long as the budget, and the learning-rate
+    schedule is stretched over it. With ``--trainer.max_epochs`` given as well, whichever ends first ends it.
+
+    Raises:
+        UserError: for a method, preset, data set, option or value that does not exist.
+    """
+    parser = option_parser(method, dataset)
+    parser.set_defaults(_flat(read_preset(method, preset)))
+    if convention not in DATASETS[dataset].conventions:
+        raise unknown(f"convention for {dataset}", convention, DATASETS[dataset].conventions)
+    BoxSource.parse(boxes)
+    options = parser.instantiate_classes(_parse(parser, overrides))
+    trainer = TrainerOptions(**options.trainer.as_dict())
+    seconds = parse_budget(budget) if budget else None
+    if seconds and not any(word.split("=")[0] == "--trainer.max_epochs" for word in overrides):
+        trainer = TrainerOptions(**{**asdict(trainer), "max_epochs": -1})
+    return Cell(
+        method, preset, dataset, seed, boxes, convention, seconds, vars(options.method), vars(options.data), trainer
+    )
+
+
+def option_parser(method: str, dataset: str) -> ArgumentParser:
+    """Return the parser of the dotted options: their names, types and defaults are the signatures'."""
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if dataset not in DATASETS:
+        raise unknown("data set", dataset, DATASETS)
+    parser = ArgumentParser(exit_on_error=False, add_help=False)
+    parser.add_class_arguments(METHODS[method], "method", skip={"skeleton"}, instantiate=False)
+    parser.add_class_arguments(PoseDataModule, "data", skip=FIXED, instantiate=False)
+    parser.add_class_arguments(TrainerOptions, "trainer", instantiate=False)
+    return parser
+
+
+def option_names(parser: ArgumentParser) -> list[str]:
+    """List every dotted option, as typed."""
+    return [name for action in parser._actions for name in action.option_strings if "." in name]
+
+
+def _parse(parser: ArgumentParser, overrides: Sequence[str]) -> Namespace:
+    valid = option_names(parser)
+    for word in overrides:
+        name = word.split("=")[0]
+        if word.startswith("--") and name not in valid:
+            raise unknown("option", name, valid)
+    try:
+        return parser.parse_args(list(overrides))
+    except ArgumentError as error:
+        raise UserError(_shorten(str(error))) from error
+
+
+def _shorten(message: str) -> str:
+    """Bring jsonargparse's explanation into one line."""
+    key = re.search(r'key "([\w.]+)"', message)
+    lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
+    return f"--{key.group(1)}: {' '.join(lines[1:]) or lines[0]}" if key else " ".join(lines)
+
+
+def read_preset(method: str, preset: str) -> dict[str, Any]:
+    """Read one preset of a method.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    presets = yaml.safe_load((PRESETS / f"{method}.yaml").read_text())
+    if preset not in presets:
+        raise unknown(f"preset of {method}", preset, presets)
+    return dict(presets[preset])
+
+
+def preset_names(method: str) -> list[str]:
+    """List the presets of a method."""
+    return list(yaml.safe_load((PRESETS / f"{method}.yaml").read_text()))
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return leaves
+
+
+def parse_budget(text: str) -> float:
+    """Read ``90s``, ``5m``, ``1.5h`` or plain seconds.
+
+    Raises:
+        UserError: for anything else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise UserError(f"--budget {text}: expected a time above 0 such as 90s, 5m or 1.5h")
+    return seconds

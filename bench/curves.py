@@ -1,0 +1,70 @@
+"""Learning curves: a row an epoch, kept through resumptions, written as CSV and as a figure."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from bench.record import atomically
+from bench.training import Clock
+
+
+class Curves(pl.Callback):
+    """Collect what was logged at the end of each epoch.
+
+    Attributes:
+        rows: one mapping an epoch: epoch, seconds, lr, and every logged number.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Read the time from ``clock``."""
+        self.clock = clock
+        self.rows: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the rows of a checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add a row."""
+        logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        lr = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
+        self.rows.append({"epoch": trainer.current_epoch + 1, "seconds": self.clock.wall, "lr": lr, **logged})
+
+    def write(self, folder: Path) -> Path | None:
+        """Write ``curves.csv`` and ``curves.png``; return the figure, or None where nothing was trained."""
+        if not self.rows:
+            return None
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        with atomically(folder / "curves.csv") as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        return _plot(self.rows, columns, folder / "curves.png")
+
+
+def _plot(rows: list[dict[str, float]], columns: list[str], path: Path) -> Path:
+    """Draw the training terms on the left, the validation metrics on the right."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, prefix, label in zip(figure.subplots(1, 2), ("train/", "val/"), ("training loss", "%"), strict=True):
+        for name in (column for column in columns if column.startswith(prefix)):
+            points = [(row["epoch"], row[name]) for row in rows if name in row]
+            axes.plot(*zip(*points, strict=True), marker=".", label=name.removeprefix(prefix))
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend(fontsize=8)
+    with atomically(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+    return path

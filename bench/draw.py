@@ -1,0 +1,120 @@
+"""Pictures: people with their joints, and sheets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.record import atomically
+from data.types import FloatArray, PoseSample, Skeleton, UInt8Array, apply_affine
+from data.views import Look, PersonCrop, View, WholeImage
+
+# Okabe & Ito's colours, safe for the colour-blind: the person's left, right and middle; RGB.
+LEFT, RIGHT, MIDDLE = (86, 180, 233), (230, 159, 0), (0, 158, 115)
+TRUTH = (255, 255, 255)
+BORDER = 2  # pixels between the tiles of a sheet
+SUBPIXEL = 4  # fractional bits of OpenCV's drawing coordinates
+FAR = 1 << 14  # pixels; beyond it OpenCV's fixed-point coordinates overflow
+
+
+def side_colour(name: str) -> tuple[int, int, int]:
+    """Return the colour of a joint by its name."""
+    return LEFT if name.startswith("left") else RIGHT if name.startswith("right") else MIDDLE
+
+
+def draw_pose(
+    picture: UInt8Array,
+    joints: FloatArray,
+    labelled: NDArray[np.bool_],
+    skeleton: Skeleton,
+    *,
+    colour: tuple[int, int, int] | None = None,
+    thickness: int = 2,
+) -> None:
+    """Draw limbs and joints into ``picture``.
+
+    Args:
+        picture: (H, W, 3) RGB, changed in place.
+        joints: (K, 2) pixels of ``picture``.
+        labelled: (K,) which joints to draw; NaN and far outside are left out as well.
+        skeleton: names and limbs.
+        colour: One colour for all; None colours by the person's side.
+        thickness: Of the limbs, in pixels.
+    """
+    good = labelled & np.isfinite(joints).all(-1) & (np.abs(np.nan_to_num(joints)) < FAR).all(-1)
+    points = np.nan_to_num(np.where(good[:, None], joints, 0) * 2**SUBPIXEL).round().astype(int)
+    for a, b in skeleton.limbs:
+        if good[a] and good[b]:
+            tint = colour or side_colour(skeleton.joints[a if skeleton.joints[a][:4] != "neck" else b])
+            cv2.line(picture, tuple(points[a]), tuple(points[b]), tint, thickness, cv2.LINE_AA, SUBPIXEL)
+    for k in np.flatnonzero(good):
+        tint, radius = colour or side_colour(skeleton.joints[k]), (thickness + 1) << SUBPIXEL
+        cv2.circle(picture, tuple(points[k]), radius, tint, -1, cv2.LINE_AA, SUBPIXEL)
+
+
+def tile(sample: PoseSample, view: View, look: Look) -> tuple[UInt8Array, FloatArray]:
+    """Cut one region of a sample to the view's size; return it with the affine original -> tile pixels."""
+    h, w = view.size
+    affine = view.to_input(look)
+    shrinks = np.sqrt(abs(np.linalg.det(affine[:, :2]))) < 1
+    flags = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.warpAffine(sample.pixels.load(), affine, (w, h), flags=flags), np.uint8), affine
+
+
+def truth_sheet(
+    samples: Sequence[PoseSample], skeleton: Skeleton, *, size: int = 192, joints: bool = True
+) -> UInt8Array:
+    """Draw whole images with their true joints; occluded ones are left hollow of colour."""
+    view, tiles = WholeImage((size, size)), []
+    for sample in samples:
+        look = Look(0, None, np.array([0.0, 0.0, sample.size[1], sample.size[0]]))
+        picture, affine = tile(sample, view, look)
+        for person in sample.people if joints else ():
+            draw_pose(picture, apply_affine(person.joints, affine), person.visible > 0, skeleton, thickness=1)
+        tiles.append(picture)
+    return grid(tiles)
+
+
+def result_sheet(
+    samples: Sequence[PoseSample], found: Sequence[FloatArray], skeleton: Skeleton, *, size: int = 256
+) -> UInt8Array:
+    """Draw the first person of each sample with the truth (white, thin) and the prediction (coloured by side)."""
+    view, tiles = PersonCrop((size, size), padding=1.5), []
+    for sample, joints in zip(samples, found, strict=True):
+        person = sample.people[0]
+        picture, affine = tile(sample, view, Look(0, 0, person.box))
+        everything = np.ones(len(skeleton.joints), bool)
+        draw_pose(picture, apply_affine(joints, affine), everything, skeleton)
+        truth = apply_affine(person.joints, affine)
+        draw_pose(picture, truth, person.visible > 0, skeleton, colour=TRUTH, thickness=1)
+        tiles.append(picture)
+    return grid(tiles)
+
+
+def grid(tiles: Sequence[UInt8Array], columns: int | None = None) -> UInt8Array:
+    """Lay tiles of one size out in rows, about as wide as high."""
+    columns = columns or int(np.ceil(np.sqrt(len(tiles))))
+    h, w = tiles[0].shape[:2]
+    rows = -(-len(tiles) // columns)
+    sheet = np.full((rows * (h + BORDER), columns * (w + BORDER), 3), 32, np.uint8)
+    for i, picture in enumerate(tiles):
+        y, x = (i // columns) * (h + BORDER), (i % columns) * (w + BORDER)
+        sheet[y : y + h, x : x + w] = picture
+    return sheet
+
+
+def write_picture(path: Path, picture: UInt8Array) -> None:
+    """Write an RGB picture in the format of the path's suffix, whole or not at all.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    good, encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not good:
+        raise OSError(f"{path}: OpenCV cannot write {path.suffix}")
+    with atomically(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())

@@ -1,0 +1,90 @@
+"""The commands and their options, as argparse has them. The dotted options are `bench.config`'s."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bench.errors import UserError
+
+DESCRIPTION = "Benchmark methods of human pose estimation: train, test, record, compare."
+DOTTED = """\
+Options of the method, the data and the trainer follow by dotted names, for example
+  --method.depth 18   --data.batch_size 64   --data.augment.rotation 40   --trainer.max_epochs 5
+`run --method M --help` lists all of them with types and defaults."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"{message} (see python -m {self.prog} --help)")
+
+
+def build_parser() -> Parser:
+    """Describe the commands."""
+    parser = Parser(prog="bench", description=DESCRIPTION, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def add(name: str, text: str, **extra: Any) -> Parser:
+        made = commands.add_parser(name, help=text, description=text, allow_abbrev=False, **extra)
+        made.add_argument("--json", action="store_true", help="one JSON document on stdout, everything else on stderr")
+        return made
+
+    add("list", "methods, data sets and protocols")
+    cost = add("cost", "parameters and multiply-adds of a method's network")
+    run = add(
+        "run",
+        "fit, test and record one cell",
+        add_help=False,
+        epilog=DOTTED,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for command in (cost, run):
+        command.add_argument("--method", required=command is cost, metavar="M", help="a name that `list` shows")
+        command.add_argument(
+            "--preset", default="paper" if command is cost else "small", metavar="P", help="%(default)s"
+        )
+        command.add_argument("--dataset", default="synthetic", metavar="D", help="%(default)s")
+    _add_run_options(run)
+    score = add("score", "score anybody's predictions with the same metrics")
+    score.add_argument("--dataset", required=True, metavar="D")
+    score.add_argument("--split", default="test", help="%(default)s")
+    score.add_argument("--predictions", required=True, type=Path, metavar="FILE", help=".npz with joints (N, K, 2)")
+    score.add_argument("--convention", default="pc", help="pc (default) or oc: whose left and right")
+    predict = add("predict", "run a trained method on your own pictures")
+    predict.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="last.ckpt of a run")
+    predict.add_argument("--images", required=True, type=Path, nargs="+", metavar="PATH", help="pictures or folders")
+    predict.add_argument("--out", required=True, type=Path, metavar="DIR", help="drawn pictures and results.json")
+    data = add("data", "check a data set, or look at it")
+    data.add_argument("dataset", metavar="D", help="a name that `list` shows")
+    data.add_argument("--root", type=Path, metavar="DIR", help="folder of all data sets; $POSE_DATA by default")
+    data.add_argument("--preview", type=Path, metavar="FILE", help="write a contact sheet (.png or .jpg) instead")
+    data.add_argument("--split", default="train", help="what the sheet shows; %(default)s")
+    data.add_argument("--no-joints", action="store_true", help="leave the joints out of the sheet")
+    speed = add("speed", "images/s of loading, training and testing, beside a bare PyTorch loop")
+    speed.add_argument("--dataset", default="synthetic", metavar="D", help="%(default)s")
+    speed.add_argument("--preset", default="small", metavar="P", help="%(default)s")
+    speed.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
+    return parser
+
+
+def _add_run_options(run: Parser) -> None:
+    run.set_defaults(print_help=run.print_help)
+    run.add_argument("-h", "--help", action="store_true", help="show this; with --method M all of its options too")
+    run.add_argument("--seed", type=int, default=0, help="%(default)s")
+    run.add_argument("--budget", metavar="TIME", help="train this long (90s, 5m, 1h) instead of the preset's epochs")
+    run.add_argument("--boxes", default="truth", help="truth (default) or jitter:0.1, simulated detector noise")
+    run.add_argument("--convention", default="pc", help="pc (default) or oc: whose left and right, for data with both")
+    run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
+    run.add_argument("--wandb", default="auto", choices=("auto", "online", "offline", "disabled"), help="%(default)s")
+    run.add_argument("--group", help="group of the W&B run; DATASET/PRESET by default")
+    run.add_argument("--tags", nargs="+", default=[], help="tags of the W&B run")
+    run.add_argument("--force", action="store_true", help="run again although the record exists")
+    run.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")

@@ -1,0 +1,84 @@
+"""What a finished run leaves: a picture, its predictions, the record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench import draw, predictions
+from bench.cost import latency_ms, network_cost
+from bench.environment import device_name, environment, peak_memory_mb
+from bench.parts import Parts
+from bench.record import SCHEMA_VERSION, Cost, RunRecord, Wandb, artefact
+
+SHOWN = 16  # test people in the picture of a run
+
+
+def picture(parts: Parts) -> Path | None:
+    """Draw some test people, evenly spaced, with prediction and truth."""
+    inputs, skeleton = parts.data.inputs("test"), parts.data.entry.skeleton
+    shown = np.linspace(0, len(inputs) - 1, min(SHOWN, len(inputs))).astype(int)
+    looks = [inputs.looks[i] for i in shown]
+    if any(look.person is None for look in looks):
+        return None
+    found, _ = predictions.best_person([parts.evaluate.predictions[i] for i in shown], len(skeleton.joints))
+    sheet = draw.result_sheet([inputs.samples[look.sample] for look in looks], list(found), skeleton)
+    path = parts.folder / "people.jpg"
+    draw.write_picture(path, sheet)
+    return path
+
+
+def record(parts: Parts, started: str, device: torch.device, wandb: Wandb) -> RunRecord:
+    """Measure the cost, write the predictions and put the record together; nothing of it is on disk yet."""
+    cell, runs = parts.cell, parts.folder.parent
+    network = network_cost(parts.method)
+    parts.method.to(device)
+    stem = runs / cell.id
+    saved = predictions.save(stem, cell.dataset, parts.evaluate.predictions, parts.evaluate.image_ids)
+    cost = Cost(
+        parameters=network.parameters,
+        gmacs=network.gmacs,
+        train_images_per_second=parts.clock.images_per_second,
+        test_images_per_second=parts.evaluate.test_images_per_second,
+        latency_ms=latency_ms(parts.method),
+        peak_memory_mb=peak_memory_mb(device),
+        train_seconds=parts.clock.wall,
+        device=device_name(device),
+    )
+    return RunRecord(
+        schema_version=SCHEMA_VERSION,
+        id=cell.id,
+        method=cell.method,
+        preset=cell.preset,
+        dataset=cell.dataset,
+        split="test",
+        boxes=cell.boxes,
+        seed=cell.seed,
+        config=cell.config,
+        metrics=parts.evaluate.results,
+        cost=cost,
+        environment=environment(),
+        predictions=artefact(saved, runs),
+        checkpoint=artefact(parts.keep.path, runs),
+        wandb=wandb,
+        started=started,
+        finished=now(),
+    )
+
+
+def summary(record: RunRecord) -> dict[str, float | str | int]:
+    """Flatten a record for W&B's summary."""
+    flat: dict[str, float | str | int] = {"record": record.id}
+    for name, metric in record.metrics.items():
+        flat[f"test/{name}"] = metric.value
+        flat |= {f"test/{name}/{row}": value for row, value in metric.per_joint.items() if value is not None}
+    flat |= {f"cost/{key}": value for key, value in record.cost.model_dump().items() if value is not None}
+    return flat
+
+
+def now() -> str:
+    """Return the time as a record holds it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,212 @@
+"""One cell of the benchmark: fit, test, record. Interrupted at any moment, the same call goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock, Timeout
+
+from bench import outcome
+from bench.config import Cell
+from bench.curves import Curves
+from bench.errors import UserError
+from bench.evaluate import Evaluate
+from bench.parts import Parts, Say
+from bench.record import RunRecord, Wandb
+from bench.tracker import Tracker
+from bench.training import Clock, EpochLines, Keep, Reseed
+
+SPARE = 64 * 2**20  # bytes for predictions, pictures, curves and the record
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """How a run is mirrored to W&B."""
+
+    mode: str = "auto"
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+def run(cell: Cell, out: Path, tracking: Tracking, *, say: Say, force: bool = False) -> Path:
+    """Fit, test and record one cell; return the record's path.
+
+    Args:
+        cell: What to run.
+        out: The results folder; the record goes to ``out/runs``.
+        tracking: How to mirror the run.
+        say: Where lines for people go.
+        force: Do it again although the record exists.
+
+    Raises:
+        UserError: if another process runs the cell, or there is no room for its files.
+        data.types.DataError: if the data set is not as it should be.
+    """
+    runs = out / "runs"
+    record, folder = runs / f"{cell.id}.json", runs / cell.id
+    _make(folder)
+    with _alone(folder):
+        if record.is_file() and not force:
+            RunRecord.read(record)
+            say(f"{record} exists: nothing to do (--force runs the cell again)")
+            return record
+        parts = _assemble(cell, folder, say)
+        if force:
+            parts.keep.path.unlink(missing_ok=True)
+        return _run(parts, tracking)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder with --out") from error
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the cell's lock; the operating system lets go of it when the process dies, however it dies."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"{folder.name} is being run by another process; wait for it, or change --seed") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _assemble(cell: Cell, folder: Path, say: Say) -> Parts:
+    """Build every part and look at the data, so that whatever is wrong shows before the first step."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    pl.seed_everything(cell.seed, workers=True, verbose=False)
+    method = cell.build_method().to(memory_format=torch.channels_last)
+    data = cell.build_data(method)
+    sizes = {split: len(data.inputs(split)) for split in ("train", "test")}
+    weights = sum(p.numel() * p.element_size() for p in method.parameters())
+    free, needed = shutil.disk_usage(folder).free, SPARE + 6 * weights  # weights and two moments, old and new file
+    if free < needed:
+        found = f"{folder}: {free / 2**20:.0f} MB free, about {needed / 2**20:.0f} MB needed"
+        raise UserError(f"{found}; make room or choose another folder with --out")
+    clock = Clock(cell.budget)
+    say(f"{cell.id}: {sizes['train']} training and {sizes['test']} test inputs, {weights / 4e6:.2f} M parameters")
+    keep = Keep(folder / "last.ckpt", cell)
+    return Parts(
+        cell, folder, method, data, clock, keep, Curves(clock), Evaluate(data.entry.protocols, data.entry.skeleton), say
+    )
+
+
+def _run(parts: Parts, tracking: Tracking) -> Path:
+    cell, started = parts.cell, outcome.now()
+    tracker = Tracker.open(
+        tracking.mode,
+        run_id=cell.id,
+        name=cell.id,
+        group=tracking.group or f"{cell.dataset}/{cell.preset}",
+        tags=(cell.method, cell.preset, cell.dataset, *tracking.tags),
+        config=_tracked(cell),
+        folder=parts.folder,
+        say=parts.say,
+    )
+    trainer = _fit(parts, tracker)
+    _test(parts)
+    pictures = [path for path in (outcome.picture(parts), parts.curves.write(parts.folder)) if path]
+    record = outcome.record(parts, started, trainer.strategy.root_device, Wandb.model_validate(asdict(tracker.info)))
+    path = record.write(parts.folder.parent)  # the truth first, its mirror after
+    for picture in pictures:
+        tracker.picture(picture.stem, picture)
+    tracker.finish(outcome.summary(record))
+    return path
+
+
+def _tracked(cell: Cell) -> dict[str, object]:
+    names = {
+        "method": cell.method,
+        "preset": cell.preset,
+        "dataset": cell.dataset,
+        "seed": cell.seed,
+        "boxes": cell.boxes,
+    }
+    return {"cell": names, **cell.config}
+
+
+def _fit(parts: Parts, tracker: Tracker) -> pl.Trainer:
+    """Train, from the last checkpoint where there is one."""
+    options = parts.cell.trainer
+    interactive = sys.stderr.isatty()
+    bar = pl.callbacks.RichProgressBar(console_kwargs={"stderr": True}) if interactive else None
+    lines = EpochLines(parts.clock, parts.data.entry.protocols[0], parts.say)
+    own = [parts.clock, Reseed(parts.cell.seed), parts.evaluate, parts.curves, lines, parts.keep]
+    trainer = pl.Trainer(
+        max_epochs=options.max_epochs,
+        precision=options.precision,
+        accumulate_grad_batches=options.accumulate_grad_batches,
+        gradient_clip_val=options.gradient_clip_val,
+        check_val_every_n_epoch=options.check_val_every_n_epoch,
+        accelerator=options.accelerator,
+        devices=options.devices,
+        logger=tracker.logger or False,
+        callbacks=[*own, *([bar] if bar else [])],
+        enable_progress_bar=interactive,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=parts.folder,
+        benchmark=torch.cuda.is_available(),
+    )
+    checkpoint = parts.keep.path if parts.keep.path.is_file() else None
+    if checkpoint and _restore_finished(parts, checkpoint):
+        return trainer
+    if checkpoint is None:
+        parts.method.before_fit(parts.data)
+    if any(p.requires_grad for p in parts.method.parameters()):
+        if checkpoint:
+            parts.say(f"going on from {checkpoint}")
+        trainer.fit(parts.method, parts.data, ckpt_path=checkpoint, weights_only=True)
+    else:
+        trainer.strategy.connect(parts.method)
+    parts.method.after_fit(parts.data)
+    parts.keep.finished = True
+    parts.keep.save(trainer)
+    return trainer
+
+
+def _restore_finished(parts: Parts, checkpoint: Path) -> bool:
+    """Take everything from the checkpoint of a training that was over; say whether it was."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    callbacks = state["callbacks"]
+    if not callbacks[parts.keep.state_key]["finished"]:
+        return False
+    parts.method.load_state_dict(state["state_dict"])
+    for callback in (parts.clock, parts.curves, parts.keep):
+        callback.load_state_dict(callbacks[callback.state_key])
+    parts.say("the training was over; testing")
+    return True
+
+
+def _test(parts: Parts) -> None:
+    """Test on one device, the last weights: nothing was selected on the test set."""
+    interactive = sys.stderr.isatty()
+    bar = [pl.callbacks.RichProgressBar(console_kwargs={"stderr": True})] if interactive else []
+    trainer = pl.Trainer(
+        accelerator=parts.cell.trainer.accelerator,
+        devices=1,
+        precision=parts.cell.trainer.precision,
+        logger=False,
+        callbacks=[parts.evaluate, *bar],
+        enable_progress_bar=interactive,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        default_root_dir=parts.folder,
+    )
+    trainer.test(parts.method, parts.data, verbose=False)

@@ -1,0 +1,118 @@
+"""The data sets, by the name used on the command line: skeleton, splits, reader, protocols."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data import coco, lsp, mpii, synthetic
+from data.skeletons import COCO17, LSP14, MPII16
+from data.types import DataError, PoseSample, Skeleton
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a reader may be told; a reader refuses what it does not know."""
+
+    convention: str = "pc"  # left and right as the person (pc) or the observer (oc) sees them
+    extra: bool = True  # also read the extra training data that belongs to the set, where present
+
+
+Reader = Callable[[str, Path, ReadOptions], list[PoseSample]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One registered data set."""
+
+    name: str
+    title: str
+    skeleton: Skeleton
+    splits: tuple[str, ...]
+    read: Reader  # (split, folder of all data sets, options) -> samples, in the order of the split
+    protocols: tuple[str, ...]  # metric ids, the headline first
+    people: Literal["single", "multi"] = "single"  # people a sample
+    folders: tuple[str, ...] = ()  # accepted names under $POSE_DATA; empty: nothing on disk is needed
+    source: str = ""  # how to get it
+    conventions: tuple[str, ...] = ("pc",)
+
+
+def data_root() -> Path:
+    """Return the folder of all data sets: $POSE_DATA, or ~/pose-data.
+
+    Raises:
+        DataError: if POSE_DATA is set but empty.
+    """
+    found = os.environ.get("POSE_DATA")
+    if found is not None and not found.strip():
+        raise DataError("POSE_DATA is set but empty; set it to the folder that holds the data sets, or unset it")
+    return Path(found).expanduser() if found else Path.home() / "pose-data"
+
+
+DRAWN = "drawn on the fly: nothing to bring, nothing on disk"
+TORSO_AND_STICKS = ("pck@0.2", "pck@0.1", "pcp@0.5/strict", "pcp@0.5/loose")
+_ENTRIES = (
+    Dataset(
+        name="synthetic",
+        title="Drawn people, MPII's joints",
+        skeleton=MPII16,
+        splits=tuple(synthetic.SPLITS),
+        read=synthetic.reader(MPII16),
+        protocols=("pck@0.2", "pck@0.1", "pckh@0.5", "pckh@0.1", "pcp@0.5/strict", "pcp@0.5/loose"),
+        source=DRAWN,
+    ),
+    Dataset(
+        name="synthetic-lsp",
+        title="The same drawn people, LSP's joints",
+        skeleton=LSP14,
+        splits=tuple(synthetic.SPLITS),
+        read=synthetic.reader(LSP14),
+        protocols=TORSO_AND_STICKS,
+        source=DRAWN,
+    ),
+    Dataset(
+        name="synthetic-coco",
+        title="The same drawn people, COCO's joints",
+        skeleton=COCO17,
+        splits=tuple(synthetic.SPLITS),
+        read=synthetic.reader(COCO17),
+        protocols=TORSO_AND_STICKS,
+        source=DRAWN,
+    ),
+    Dataset(
+        name="lsp",
+        title="Leeds Sports Pose, trained with LSP-extended where present",
+        skeleton=LSP14,
+        splits=tuple(lsp.SPLITS),
+        read=lsp.read,
+        protocols=TORSO_AND_STICKS,
+        folders=lsp.FOLDERS,
+        source="put lsp/ (joints.mat, images/) and, for training, lspet/ under $POSE_DATA; sam.johnson.io/research",
+        conventions=tuple(lsp.CONVENTIONS),
+    ),
+    Dataset(
+        name="mpii",
+        title="MPII Human Pose, one person a crop",
+        skeleton=MPII16,
+        splits=mpii.SPLITS,
+        read=mpii.read,
+        protocols=("pckh@0.5", "pckh@0.1", "pckh@0.11"),
+        folders=mpii.FOLDERS,
+        source="put mpii/ (annot/gt_valid.mat, annot/*.json, images/) under $POSE_DATA; human-pose.mpi-inf.mpg.de",
+    ),
+    Dataset(
+        name="coco",
+        title="COCO 2017 keypoints, crops of truth boxes",
+        skeleton=COCO17,
+        splits=coco.SPLITS,
+        read=coco.read,
+        protocols=("pck@0.2", "pck@0.1"),
+        people="multi",
+        folders=coco.FOLDERS,
+        source="put coco/ (annotations/, images/) under $POSE_DATA; cocodataset.org",
+    ),
+)
+DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ENTRIES}

@@ -1,0 +1,73 @@
+"""Training augmentation: flip, scale, rotation and translation as ONE 2x3 affine; colour apart, on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.types import FloatArray
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How much a training input is moved; the defaults are SimpleBaseline's on MPII (scale .25, rotation 30).
+
+    Attributes:
+        scale: the person's scale is multiplied by clip(1 + scale * N(0,1), 1 - scale, 1 + scale).
+        rotation: degrees; clip(rotation * N(0,1), -2 rotation, 2 rotation).
+        rotation_share: how many inputs are rotated at all; the classic code's 0.6.
+        translation: uniform shift up to this share of the input's width and height.
+        flip: how many inputs are mirrored.
+        colour: gain of each channel and of all, uniform in 1 +- colour; 0 leaves the pixels alone.
+    """
+
+    scale: float = 0.25
+    rotation: float = 30.0
+    rotation_share: float = 0.6
+    translation: float = 0.0
+    flip: float = 0.5
+    colour: float = 0.0
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[FloatArray, bool]:
+        """Draw one change of an input of ``size`` (h, w) about its centre.
+
+        Returns:
+            A 2x3 affine, input pixels -> moved input pixels, and whether it mirrors (then left and right swap).
+        """
+        normal, uniform = rng.standard_normal(2), rng.random(4)
+        zoom = 1 / np.clip(1 + self.scale * normal[0], 1 - self.scale, 1 + self.scale)
+        degrees = np.clip(self.rotation * normal[1], -2 * self.rotation, 2 * self.rotation)
+        angle = np.deg2rad(degrees) if uniform[0] < self.rotation_share else 0.0
+        shift = (2 * uniform[1:3] - 1) * self.translation * np.array([size[1], size[0]])
+        flip = bool(uniform[3] < self.flip)
+        return about_centre(size, zoom, angle, shift, flip=flip), flip
+
+
+def about_centre(size: tuple[int, int], zoom: float, angle: float, shift: FloatArray, *, flip: bool) -> FloatArray:
+    """Build the affine: rotate by ``angle`` (radians), zoom, mirror, all about (w/2, h/2), then shift.
+
+    The centre is w/2, not (w-1)/2: the classic code mirrors the whole image before it cuts, which maps x to w - x.
+    """
+    cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    if flip:
+        linear[0] *= -1
+    centre = np.array([size[1] / 2, size[0] / 2])
+    return np.concatenate([linear, (centre - linear @ centre + shift)[:, None]], axis=1)
+
+
+def recolour(images: Tensor, amount: float) -> Tensor:
+    """Multiply each image and each of its channels by a random gain.
+
+    Args:
+        images: (B, 3, h, w) uint8, on any device.
+        amount: gains are uniform in [1 - amount, 1 + amount].
+
+    Returns:
+        (B, 3, h, w) uint8.
+    """
+    gain = 1 + amount * (2 * torch.rand(len(images), 4, 1, 1, device=images.device) - 1)
+    return (images * (gain[:, :3] * gain[:, 3:])).clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,127 @@
+"""The network inputs of one split: cut, augmented, padded and batched; the same for (seed, epoch, position)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from data.ahead import draw_ahead, needs_drawing
+from data.augment import Augment
+from data.boxes import BoxSource
+from data.pixels import PixelStore
+from data.types import FloatArray, PoseBatch, PoseSample, Skeleton, apply_affine, compose_affine, invert_affine
+from data.views import View
+
+NO_EPOCH = -1  # the epoch of an input that is not augmented
+Key = tuple[int, int]  # epoch, position in the list of inputs
+
+
+class Epochs(Sampler[Key]):
+    """Every position once an epoch, shuffled by (seed, epoch): the same order after a resumption."""
+
+    def __init__(self, length: int, seed: int, epoch: Callable[[], int]) -> None:
+        """``epoch`` is asked at the start of each pass."""
+        self.length, self.seed, self.epoch = length, seed, epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Key]:
+        epoch = self.epoch()
+        for position in np.random.default_rng((self.seed, epoch)).permutation(self.length):
+            yield epoch, int(position)
+
+
+class InOrder(Sampler[Key]):
+    """Every position once, in the order of the split, without augmentation."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Key]:
+        return ((NO_EPOCH, position) for position in range(self.length))
+
+
+class Inputs(Dataset[PoseBatch]):
+    """The network inputs of one split, as the view lists them; fetched a batch at a time."""
+
+    def __init__(
+        self,
+        samples: Sequence[PoseSample],
+        skeleton: Skeleton,
+        view: View,
+        *,
+        boxes: BoxSource,
+        augment: Augment,
+        seed: int,
+        max_bytes: int,
+        title: str = "drawing",
+    ) -> None:
+        """Ask the view once what there is to look at; draw what comes from recipes, under a progress bar ``title``."""
+        if needs_drawing(samples):
+            samples, self.store = draw_ahead(samples, max_bytes, title)
+        else:
+            self.store = PixelStore(samples, max_bytes)
+        self.samples, self.skeleton, self.view, self.augment, self.seed = samples, skeleton, view, augment, seed
+        self.looks = view.looks(samples, boxes)
+
+    def __len__(self) -> int:
+        return len(self.looks)
+
+    def __getitem__(self, key: Key) -> PoseBatch:
+        return self.__getitems__([key])
+
+    def __getitems__(self, keys: Sequence[Key]) -> PoseBatch:
+        """Cut, move and pad the inputs ``keys``: one warp an input, uint8."""
+        h, w = self.view.size
+        images = np.empty((len(keys), h, w, 3), np.uint8)
+        to_image, truths = np.empty((len(keys), 2, 3)), []
+        for b, (epoch, position) in enumerate(keys):
+            look, (affine, flip) = self.looks[position], self.geometry(epoch, position)
+            picture = self.store.load(look.sample)
+            images[b] = cv2.warpAffine(picture, affine, (w, h), flags=cv2.INTER_LINEAR)
+            to_image[b] = invert_affine(affine)
+            truths.append(self.truth(position, affine, flip=flip))
+        joints, visible = _pad(truths)
+        looks = [self.looks[position] for _, position in keys]
+        return PoseBatch(
+            images=torch.from_numpy(images).permute(0, 3, 1, 2),  # channels_last without a copy
+            joints=joints,
+            visible=visible,
+            to_image=torch.from_numpy(to_image),
+            image_ids=tuple(self.samples[look.sample].image_id for look in looks),
+            people=tuple(self.view.truth(self.samples[look.sample], look) for look in looks),
+        )
+
+    def geometry(self, epoch: int, position: int) -> tuple[FloatArray, bool]:
+        """Return the affine original -> input pixels and whether it mirrors; the same for (seed, epoch, position)."""
+        affine = self.view.to_input(self.looks[position])
+        if epoch == NO_EPOCH:
+            return affine, False
+        move, flip = self.augment.draw(np.random.default_rng((self.seed, epoch, position)), self.view.size)
+        return compose_affine(move, affine), flip
+
+    def truth(self, position: int, affine: FloatArray, *, flip: bool = False) -> tuple[FloatArray, FloatArray]:
+        """Return the joints (P, K, 2) in input pixels and their visibility (P, K); a mirrored input swaps sides."""
+        look = self.looks[position]
+        people, k = self.view.truth(self.samples[look.sample], look), len(self.skeleton.joints)
+        joints = np.array([person.joints for person in people], np.float64).reshape(-1, k, 2)
+        visible = np.array([person.visible for person in people], np.float64).reshape(-1, k)
+        order = list(self.skeleton.flip) if flip else slice(None)
+        return apply_affine(joints, affine)[:, order], visible[:, order]
+
+
+def _pad(truths: Sequence[tuple[FloatArray, FloatArray]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stack (P, K, 2) and (P, K) of each input to (B, P max, K, 2) and (B, P max, K); padding is unlabelled."""
+    slots, k = max(1, *(len(j) for j, _ in truths)), truths[0][0].shape[1]
+    joints, visible = torch.zeros(len(truths), slots, k, 2), torch.zeros(len(truths), slots, k)
+    for b, (j, v) in enumerate(truths):
+        joints[b, : len(j)], visible[b, : len(v)] = torch.from_numpy(j), torch.from_numpy(v)
+    return joints, visible

@@ -1,0 +1,84 @@
+"""How a method looks at an image: one input per person, or one per image. Sample -> input, and the way back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.boxes import BoxSource
+from data.types import FloatArray, Person, PoseSample
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One network input before its pixels: which sample, whom to find, the region."""
+
+    sample: int
+    person: int | None  # None: everybody in the image
+    box: FloatArray  # (4,) x0, y0, x1, y1 in original pixels
+
+
+@dataclass(frozen=True)
+class View(ABC):
+    """Turns canonical samples into network inputs of ``size`` (h, w)."""
+
+    size: tuple[int, int]
+
+    @abstractmethod
+    def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
+        """List the network inputs."""
+
+    @abstractmethod
+    def to_input(self, look: Look) -> FloatArray:
+        """Return the 2x3 affine from original pixels to input pixels."""
+
+    def truth(self, sample: PoseSample, look: Look) -> tuple[Person, ...]:
+        """Return the people this input must find."""
+        return sample.people if look.person is None else (sample.people[look.person],)
+
+
+@dataclass(frozen=True)
+class PersonCrop(View):
+    """Top-down: one input per person, cut around a box.
+
+    Attributes:
+        padding: the box grows by this factor; 1.25 in the code of SimpleBaseline and HRNet.
+        stretch: map width and height each onto the input (DeepPose) instead of keeping the aspect.
+    """
+
+    padding: float = 1.25
+    stretch: bool = False
+
+    def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
+        """List one input per box."""
+        return [Look(i, person, box) for i, sample in enumerate(samples) for person, box in boxes.boxes(sample)]
+
+    def to_input(self, look: Look) -> FloatArray:
+        """Map the box's centre to (w/2, h/2) and its padded sides onto the input, as the classic code does."""
+        h, w = self.size
+        side = np.maximum(look.box[2:] - look.box[:2], 1.0)  # a box of no width would blow up the scale
+        if not self.stretch:
+            width = max(side[0], side[1] * w / h)
+            side = np.array([width, width * h / w])
+        scale = np.array([w, h]) / (side * self.padding)
+        shift = np.array([w, h]) / 2 - scale * (look.box[:2] + look.box[2:]) / 2
+        return np.concatenate([np.diag(scale), shift[:, None]], axis=1)
+
+
+@dataclass(frozen=True)
+class WholeImage(View):
+    """Bottom-up and single-shot: one input per image, everyone in it; aspect kept, the rest is border."""
+
+    def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
+        """List one input per image; boxes play no part."""
+        return [Look(i, None, np.array([0.0, 0.0, s.size[1], s.size[0]])) for i, s in enumerate(samples)]
+
+    def to_input(self, look: Look) -> FloatArray:
+        """Scale the image to fit, its centre onto the input's centre."""
+        h, w = self.size
+        scale = min(w / look.box[2], h / look.box[3])
+        shift = np.array([w, h]) / 2 - scale * look.box[2:] / 2
+        return np.concatenate([np.eye(2) * scale, shift[:, None]], axis=1)

@@ -1,0 +1,74 @@
+"""The contract a method signs: a view, a network, a loss, a prediction, and two hooks for a paper's statistics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from data.module import PoseDataModule
+from data.types import PoseBatch, PosePrediction, Skeleton
+from data.views import View
+
+
+class PoseMethod(pl.LightningModule, ABC):
+    """Base of every method; subclasses give ``view``, ``forward``, ``loss`` and ``predict``."""
+
+    title: ClassVar[str]  # as in tables
+    year: ClassVar[int]  # of publication
+    people: ClassVar[Literal["single", "multi"]] = "single"
+    view: View
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        """Keep the skeleton, and the subclass's arguments in the checkpoint."""
+        super().__init__()
+        self.save_hyperparameters(ignore="skeleton")
+        self.skeleton = skeleton
+        self.budget_spent = 0.0  # share of a time budget that is used up, written by whoever keeps the clock
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Any:
+        """Pass uint8 images (B, 3, h, w) through the network once, as at test time but without flips or scales."""
+
+    @abstractmethod
+    def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
+        """Return the named terms to be summed and minimised."""
+
+    @abstractmethod
+    def predict(self, batch: PoseBatch) -> list[PosePrediction]:
+        """Find people: one prediction per input, in original image pixels."""
+
+    def before_fit(self, data: PoseDataModule) -> None:
+        """Take statistics from the training samples; keep them in buffers."""
+
+    def after_fit(self, data: PoseDataModule) -> None:
+        """Fit what needs the trained network; keep it in buffers."""
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, in [0, 1]: by steps, or by time where a budget ends it."""
+        steps = self.trainer.estimated_stepping_batches  # inf when only a budget ends the training
+        return min(1.0, max(self.trainer.global_step / steps, self.budget_spent))
+
+    def training_step(self, batch: PoseBatch, batch_idx: int) -> Tensor:
+        """Sum and log the terms of :meth:`loss`."""
+        terms = self.loss(batch)
+        total = torch.stack(list(terms.values())).sum()
+        logged = {f"train/{name}": term.detach() for name, term in {**terms, "loss": total}.items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch))
+        return total
+
+    def validation_step(self, batch: PoseBatch, batch_idx: int) -> dict[str, Any]:
+        """Hand the predictions to whoever listens: the evaluating callback."""
+        return {"predictions": self.predict(batch)}
+
+    def test_step(self, batch: PoseBatch, batch_idx: int) -> dict[str, Any]:
+        """Do as in validation."""
+        return self.validation_step(batch, batch_idx)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW at 1e-3; override where the paper says otherwise."""
+        return torch.optim.AdamW(self.parameters(), lr=1e-3)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from data.boxes import BoxSource
+from data.types import DataError, apply_affine, invert_affine
+from data.views import Look, PersonCrop, WholeImage
+
+
+def look(x0, y0, x1, y1, person=0):
+    return Look(0, person, np.array([x0, y0, x1, y1], float))
+
+
+def test_crop_of_the_published_example():
+    """Box x=10 y=20 w=40 h=40 for 192x256 (width x height): centre (30, 40), sides 1.25 * 40 and 1.25 * 53.333."""
+    affine = PersonCrop((256, 192)).to_input(look(10, 20, 50, 60))
+    np.testing.assert_allclose(apply_affine(np.array([30.0, 40.0]), affine), [96, 128])
+    np.testing.assert_allclose(apply_affine(np.array([30 + 25, 40.0]), affine), [192, 128])
+    np.testing.assert_allclose(apply_affine(np.array([30, 40 + 1.25 * 160 / 3 / 2]), affine), [96, 256])
+
+
+@pytest.mark.parametrize(("w", "h"), [(10, 80), (80, 10), (33, 57)])
+def test_crop_keeps_the_aspect_and_holds_the_box(w, h):
+    view = PersonCrop((96, 64))
+    affine = view.to_input(look(5, 7, 5 + w, 7 + h))
+    assert affine[0, 0] == pytest.approx(affine[1, 1]) and affine[0, 1] == affine[1, 0] == 0
+    corners = apply_affine(np.array([[5.0, 7], [5 + w, 7 + h]]), affine)
+    assert (corners >= 0).all() and (corners <= [64, 96]).all()
+
+
+def test_stretched_crop_maps_the_box_onto_the_input():
+    affine = PersonCrop((64, 64), padding=1.0, stretch=True).to_input(look(10, 20, 30, 100))
+    np.testing.assert_allclose(apply_affine(np.array([[10.0, 20], [30, 100]]), affine), [[0, 0], [64, 64]], atol=1e-12)
+
+
+def test_box_without_size_still_gives_a_crop():
+    affine = PersonCrop((64, 64)).to_input(look(10, 20, 10, 20))
+    assert np.isfinite(invert_affine(affine)).all()
+
+
+def test_whole_image_fits_and_is_centred():
+    affine = WholeImage((100, 200)).to_input(look(0, 0, 300, 300, None))
+    np.testing.assert_allclose(apply_affine(np.array([[0.0, 0], [300, 300]]), affine), [[50, 0], [150, 100]])
+
+
+def test_views_list_people_or_images(crowds):
+    crops = PersonCrop((64, 64)).looks(crowds, BoxSource())
+    assert [(c.sample, c.person) for c in crops] == [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
+    assert [(c.sample, c.person) for c in WholeImage((64, 64)).looks(crowds, BoxSource())] == [
+        (i, None) for i in range(4)
+    ]
+
+
+def test_jittered_boxes_depend_on_the_image_alone(crowds):
+    source = BoxSource.parse("jitter:0.1")
+    once, again = source.boxes(crowds[3]), source.boxes(crowds[3])
+    np.testing.assert_array_equal([box for _, box in once], [box for _, box in again])
+    assert all((box != crowds[3].people[i].box).all() for i, box in once)
+
+
+def test_jitter_has_the_deviation_it_says(samples):
+    source, shifts = BoxSource(0.1), []
+    for image_id in range(3000):
+        sample = samples[0].__class__(image_id, samples[0].pixels, samples[0].size, samples[0].people)
+        (_, box), truth = source.boxes(sample)[0], sample.people[0].box
+        shifts.append((box[:2] + box[2:] - truth[:2] - truth[2:]) / 2 / (truth[2:] - truth[:2]))
+    np.testing.assert_allclose(np.std(shifts, axis=0), 0.1, rtol=0.06)
+
+
+@pytest.mark.parametrize("text", ["", "jitter", "jitter:x", "jitter:0", "jitter:2", "detections.json"])
+def test_unknown_box_source_is_refused(text):
+    with pytest.raises(DataError, match="expected truth, or jitter"):
+        BoxSource.parse(text)
