@@ -14,14 +14,14 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from bench.errors import UserError, unknown
-from data import DATASETS, ReadOptions
+from data import DATASETS
 from data.boxes import BoxSource
 from data.module import PoseDataModule
 from methods import METHODS
 from methods.base import PoseMethod
 
 PRESETS = Path(__file__).parent.parent / "methods" / "presets"
-FIXED = {"view", "dataset", "seed", "boxes", "options", "root"}  # arguments of the data module that have own options
+FIXED = {"view", "dataset", "seed", "boxes", "convention", "root"}  # arguments of the data module that have own options
 # What cannot change a result, only how fast or where it is made, is no part of a cell's name.
 UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator", "devices"}}
 
@@ -90,9 +90,14 @@ class Cell:
             self.dataset,
             seed=self.seed,
             boxes=BoxSource.parse(self.boxes),
-            options=ReadOptions(convention=self.convention),
+            convention=self.convention,
             **self.data_options,
         )
+
+
+def _group(options: Namespace, name: str) -> dict[str, Any]:
+    """Return the options of one group; a method without arguments has none."""
+    return dict(vars(options[name])) if name in options else {}
 
 
 def _plain(value: Any) -> Any:
@@ -133,13 +138,22 @@ def resolve(
     if convention not in DATASETS[dataset].conventions:
         raise unknown(f"convention for {dataset}", convention, DATASETS[dataset].conventions)
     BoxSource.parse(boxes)
-    options = parser.instantiate_classes(_parse(parser, overrides))
+    options = parser.instantiate(_parse(parser, overrides))
     trainer = TrainerOptions(**options.trainer.as_dict())
     seconds = parse_budget(budget) if budget else None
     if seconds and not any(word.split("=")[0] == "--trainer.max_epochs" for word in overrides):
         trainer = TrainerOptions(**{**asdict(trainer), "max_epochs": -1})
     return Cell(
-        method, preset, dataset, seed, boxes, convention, seconds, vars(options.method), vars(options.data), trainer
+        method,
+        preset,
+        dataset,
+        seed,
+        boxes,
+        convention,
+        seconds,
+        _group(options, "method"),
+        _group(options, "data"),
+        trainer,
     )
 
 

@@ -35,7 +35,8 @@ class PoseDataModule(pl.LightningDataModule):
         dataset: str = "synthetic",
         seed: int = 0,
         boxes: BoxSource = BoxSource(),  # noqa: B008 frozen
-        options: ReadOptions = ReadOptions(),  # noqa: B008 frozen
+        convention: str = "pc",
+        extra: bool = True,
         root: Path | None = None,
         batch_size: int = 32,
         test_batch_size: int | None = None,
@@ -53,7 +54,8 @@ class PoseDataModule(pl.LightningDataModule):
             dataset: A key of ``data.DATASETS``.
             seed: Seeds order and augmentation of the training inputs.
             boxes: Where the boxes of top-down views come from.
-            options: What the reader is told.
+            convention: Whose left and right: pc, the person's, or oc, the observer's.
+            extra: Also train on the extra data that belongs to the set (LSP-extended), where present.
             root: Folder of all data sets; $POSE_DATA where None.
             batch_size: Network inputs a step and device.
             test_batch_size: The same for validation and test; ``batch_size`` where None.
@@ -65,7 +67,8 @@ class PoseDataModule(pl.LightningDataModule):
             cache_gb: Bound of the decoded images kept in memory.
         """
         super().__init__()
-        self.view, self.dataset, self.seed, self.boxes, self.options = view, dataset, seed, boxes, options
+        self.view, self.dataset, self.seed, self.boxes = view, dataset, seed, boxes
+        self.options = ReadOptions(convention, extra)
         self.root, self.batch_size, self.test_batch_size = root, batch_size, test_batch_size or batch_size
         self.augment, self.holdout, self.cache_gb = augment, holdout, cache_gb
         self.train_limit, self.test_limit = train_limit, test_limit

@@ -137,6 +137,7 @@ class SimpleBaseline(PoseMethod):
             DataError: for settings that cannot work together.
         """
         super().__init__(skeleton)
+        self.hparams["backbone_weights"] = backbone_weights and str(backbone_weights)  # checkpoints hold no paths
         h, w = input_size or ((256, 192) if skeleton.name == "coco17" else (256, 256))
         self.depth, self.pretrained, self.backbone_weights = depth, pretrained, backbone_weights
         self.sigma = SIGMA_AT_256 * h / 256 if sigma is None else sigma

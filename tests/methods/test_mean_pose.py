@@ -11,7 +11,7 @@ from data.boxes import BoxSource
 from data.inputs import Inputs
 from data.skeletons import LSP14
 from data.types import Person, PoseBatch, PoseSample, invert_affine
-from methods.mean_pose import MOST_INPUTS, MeanPose
+from methods.mean_pose import MeanPose
 
 KNEE, HIP, ELBOW = 1, 2, 7
 BOX_A, BOX_B = np.array([0.0, 0.0, 100.0, 200.0]), np.array([50.0, 50.0, 90.0, 70.0])
@@ -92,19 +92,3 @@ def test_there_is_nothing_to_train_and_the_mean_is_kept_in_the_checkpoint(fitted
     again = MeanPose(LSP14)
     again.load_state_dict(fitted.state_dict())
     np.testing.assert_array_equal(again.mean, fitted.mean)
-
-
-def test_of_many_inputs_evenly_spaced_ones_are_taken():
-    touched = set()
-
-    class Noted(Inputs):
-        def truth(self, position, affine, *, flip=False):
-            touched.add(position)
-            return super().truth(position, affine, flip=flip)
-
-    people = [sample(i, BOX_A, {HIP: (50, 100)}) for i in range(2 * MOST_INPUTS + 1)]
-    method = MeanPose(LSP14)
-    inputs = Noted(people, LSP14, method.view, boxes=BoxSource(), augment=Augment(), seed=0, max_bytes=0)
-    method.before_fit(SimpleNamespace(inputs=lambda _: inputs))
-    assert len(touched) == MOST_INPUTS and {0, 2 * MOST_INPUTS} <= touched
-    assert np.ptp(np.diff(sorted(touched))) <= 1
