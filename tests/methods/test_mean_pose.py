@@ -1,5 +1,6 @@
 """The mean pose, worked by hand; no data set and no pixels."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,18 +11,12 @@ from data.augment import Augment
 from data.boxes import BoxSource
 from data.inputs import Inputs
 from data.skeletons import LSP14
-from data.types import Person, PoseBatch, PoseSample, invert_affine
+from data.types import ImageFile, Person, PoseBatch, PoseSample, invert_affine
 from methods.mean_pose import MeanPose
 
 KNEE, HIP, ELBOW = 1, 2, 7
 BOX_A, BOX_B = np.array([0.0, 0.0, 100.0, 200.0]), np.array([50.0, 50.0, 90.0, 70.0])
-
-
-class NoPixels:
-    """An image nobody may open."""
-
-    def load(self):
-        raise AssertionError("the mean pose opened an image")
+NOWHERE = ImageFile(Path("no pixels"))  # opening it is an error
 
 
 def sample(image_id, box, labelled):
@@ -29,7 +24,7 @@ def sample(image_id, box, labelled):
     joints, visible = np.full((14, 2), np.nan), np.zeros(14, np.int64)
     for joint, where in labelled.items():
         joints[joint], visible[joint] = where, 2
-    return PoseSample(image_id, NoPixels(), (300, 300), (Person(joints, visible, box),))
+    return PoseSample(image_id, NOWHERE, (300, 300), (Person(joints, visible, box),))
 
 
 def data_of(samples):

@@ -32,10 +32,10 @@ def small(skeleton=LSP14, **options):
     return SimpleBaseline(skeleton, **{**narrow, **options})
 
 
-def batch(images, joints=14, seed=0):
+def batch(images, joints=14):
     """A batch made by hand: joints anywhere in the crop, the crop 10 px right and 20 px below in the original."""
     b, _, h, w = images.shape
-    where = torch.rand(b, 1, joints, 2, generator=torch.Generator().manual_seed(seed)) * torch.tensor([w, h])
+    where = torch.rand(b, 1, joints, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([w, h])
     to_image = torch.tensor([[1.0, 0.0, 10.0], [0.0, 1.0, 20.0]], dtype=torch.float64).expand(b, 2, 3)
     return PoseBatch(images, where, torch.ones(b, 1, joints), to_image, tuple(range(b)), ((),) * b)
 
@@ -103,7 +103,9 @@ def test_nothing_follows_the_final_convolution():  # item 2
 
 
 def test_three_deconvolutions_each_with_batch_norm_and_relu():  # item 3
-    layers = list(meta().net.deconv_layers)
+    net = meta().net
+    layers = list(net.deconv_layers)
+    assert [layer for layer in net.modules() if isinstance(layer, nn.ConvTranspose2d)] == layers[::3]
     assert [type(layer) for layer in layers] == [nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU] * 3
     for up in layers[::3]:
         shape = (up.kernel_size, up.stride, up.padding, up.output_padding, up.bias, up.out_channels)
@@ -223,8 +225,7 @@ def test_a_symmetric_input_gives_symmetric_wrists_only_after_the_shift(shift, ax
     method.net = EverySide()
     (pose,) = method.predict(batch(image.expand(1, 3, 64, 64)))
     wrists = pose.joints[0, [6, 11]] - torch.tensor([10.0, 20.0])  # in pixels of the crop, whose centre is x = 32
-    assert wrists[:, 0].mean().item() == pytest.approx(axis, abs=1e-6)
-    assert wrists[0, 1] == wrists[1, 1]
+    np.testing.assert_allclose(wrists.mean(0), [axis, wrists[0, 1]], atol=1e-6)
 
 
 def test_predictions_are_in_pixels_of_the_original_image():
@@ -286,9 +287,8 @@ def test_a_file_without_weights_is_refused(tmp_path, content):
     path = tmp_path / "weights.pth"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"weights\.pth: no weights") as error:
+    with pytest.raises(DataError, match=r"weights\.pth: no weights[^\n]*$"):
         small(backbone_weights=path).before_fit(None)
-    assert "\n" not in str(error.value)
 
 
 def test_without_a_hub_the_user_learns_what_to_do(monkeypatch):
