@@ -30,7 +30,7 @@ def _console(*, to_people: bool) -> Console:
     """Return a console on stdout, or on stderr when stdout belongs to a document."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 160  # a pipe has no width; tables stay whole
+    width = None if sys.stdout.isatty() else 200  # a pipe has no width; tables stay whole
     return Console(stderr=not to_people, highlight=False, width=width)
 
 
@@ -63,7 +63,9 @@ def _cell(arguments: argparse.Namespace) -> Cell:
 
     fixed = ("seed", "boxes", "convention", "budget")
     given = {name: getattr(arguments, name) for name in fixed if hasattr(arguments, name)}
-    return resolve(arguments.method, arguments.preset, arguments.dataset, arguments.dotted, **given)
+    return resolve(
+        arguments.method, arguments.preset, arguments.dataset, arguments.dotted, known=arguments.known, **given
+    )
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -129,7 +131,7 @@ def _score(arguments: argparse.Namespace) -> None:
 def _predict(arguments: argparse.Namespace) -> None:
     from bench.predict import predict
 
-    path = predict(arguments.checkpoint, arguments.images, arguments.out)
+    path = predict(arguments.checkpoint, arguments.images, arguments.out, progress=_bar("pictures"))
     _emit({"results": str(path)}) if arguments.json else print(f"results: {path}")
 
 
@@ -213,8 +215,10 @@ def main(words: Sequence[str]) -> int:
                 f"{arguments.command}: no option {dotted[0]} (see python -m bench {arguments.command} --help)"
             )
         COMMANDS[arguments.command](arguments)
-    except KeyboardInterrupt:
-        _say("stopped; the same command goes on from the last whole epoch")
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if getattr(stop, "code", 1) == 0:  # argparse has shown its help
+            return 0
+        _say("stopped; the same command goes on from the last whole epoch")  # Lightning turns Ctrl-C into an exit
         return 1
     except Exception as error:
         return _explain(error)

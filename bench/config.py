@@ -23,7 +23,7 @@ from methods.base import PoseMethod
 PRESETS = Path(__file__).parent.parent / "methods" / "presets"
 FIXED = {"view", "dataset", "seed", "boxes", "convention", "root"}  # arguments of the data module that have own options
 # What cannot change a result, only how fast or where it is made, is no part of a cell's name.
-UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator", "devices"}}
+UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator"}}
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class TrainerOptions:
         accumulate_grad_batches: Batches a step.
         gradient_clip_val: Largest gradient norm; None does not clip.
         check_val_every_n_epoch: Epochs between two points of the validation curve.
-        accelerator: auto, cpu, gpu, mps.
-        devices: How many; testing always uses one.
+        accelerator: auto, cpu, gpu, mps; one device a cell.
     """
 
     max_epochs: int = 100
@@ -46,7 +45,6 @@ class TrainerOptions:
     gradient_clip_val: float | None = None
     check_val_every_n_epoch: int = 1
     accelerator: str = "auto"
-    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -124,11 +122,13 @@ def resolve(
     boxes: str = "truth",
     convention: str = "pc",
     budget: str | None = None,
+    known: Sequence[str] = (),
 ) -> Cell:
     """Check every word and return the resolved cell.
 
     A budget takes the place of the preset's epochs: training lasts as long as the budget, and the learning-rate
     schedule is stretched over it. With ``--trainer.max_epochs`` given as well, whichever ends first ends it.
+    ``known`` are options that are no overrides, to be named where one of them is misspelt.
 
     Raises:
         UserError: for a method, preset, data set, option or value that does not exist.
@@ -138,7 +138,7 @@ def resolve(
     if convention not in DATASETS[dataset].conventions:
         raise unknown(f"convention for {dataset}", convention, DATASETS[dataset].conventions)
     BoxSource.parse(boxes)
-    options = parser.instantiate(_parse(parser, overrides))
+    options = parser.instantiate(_parse(parser, overrides, known))
     trainer = TrainerOptions(**options.trainer.as_dict())
     seconds = parse_budget(budget) if budget else None
     if seconds and not any(word.split("=")[0] == "--trainer.max_epochs" for word in overrides):
@@ -175,12 +175,12 @@ def option_names(parser: ArgumentParser) -> list[str]:
     return [name for action in parser._actions for name in action.option_strings if "." in name]
 
 
-def _parse(parser: ArgumentParser, overrides: Sequence[str]) -> Namespace:
+def _parse(parser: ArgumentParser, overrides: Sequence[str], known: Sequence[str]) -> Namespace:
     valid = option_names(parser)
     for word in overrides:
         name = word.split("=")[0]
         if word.startswith("--") and name not in valid:
-            raise unknown("option", name, valid)
+            raise unknown("option", name, [*valid, *known])
     try:
         return parser.parse_args(list(overrides))
     except ArgumentError as error:

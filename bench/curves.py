@@ -23,6 +23,7 @@ class Curves(pl.Callback):
         """Read the time from ``clock``."""
         self.clock = clock
         self.rows: list[dict[str, float]] = []
+        self.validated = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows so far."""
@@ -32,9 +33,14 @@ class Curves(pl.Callback):
         """Go on from the rows of a checkpoint."""
         self.rows = list(state_dict["rows"])
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Know that this epoch has a new point."""
+        self.validated = True
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add a row."""
-        logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        fresh = {k: v for k, v in trainer.callback_metrics.items() if self.validated or not k.startswith("val/")}
+        logged, self.validated = {key: float(value) for key, value in fresh.items()}, False
         lr = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
         self.rows.append({"epoch": trainer.current_epoch + 1, "seconds": self.clock.wall, "lr": lr, **logged})
 
@@ -57,6 +63,9 @@ def _plot(rows: list[dict[str, float]], columns: list[str], path: Path) -> Path:
 
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
+    terms = [column for column in columns if column.startswith("train/")]
+    if len(terms) == 2:  # one term is the loss itself
+        columns = [column for column in columns if column != "train/loss"]
     for axes, prefix, label in zip(figure.subplots(1, 2), ("train/", "val/"), ("training loss", "%"), strict=True):
         for name in (column for column in columns if column.startswith(prefix)):
             points = [(row["epoch"], row[name]) for row in rows if name in row]

@@ -30,7 +30,7 @@ def environment() -> Environment:
     """Describe the code and the machine."""
     return Environment(
         git_commit=_git("rev-parse", "HEAD"),
-        git_dirty=None if (status := _git("status", "--porcelain")) is None else bool(status),
+        git_dirty=None if (status := _git("status", "--porcelain", "--", ".", ":!results")) is None else bool(status),
         python=platform.python_version(),
         torch=torch.__version__,
         platform=platform.platform(),

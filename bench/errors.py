@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 20  # listed where none is near
+
 
 class UserError(Exception):
     """What was found, what was expected and what to do, in one line."""
@@ -16,7 +18,8 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
     """Build the answer to a name that does not exist, with the nearest that do."""
     names = sorted(valid)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
+    listed = ", ".join(names[:MOST_NAMES]) + (" ..." if len(names) > MOST_NAMES else "")
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {listed}"
     return UserError(f"no {kind} {name!r}: {hint}")
 
 

@@ -53,6 +53,8 @@ def build_parser() -> Parser:
         )
         command.add_argument("--dataset", default="synthetic", metavar="D", help="%(default)s")
     _add_run_options(run)
+    for command in (cost, run):
+        command.set_defaults(known=[word for action in command._actions for word in action.option_strings])
     score = add("score", "score anybody's predictions with the same metrics")
     score.add_argument("--dataset", required=True, metavar="D")
     score.add_argument("--split", default="test", help="%(default)s")

@@ -13,6 +13,7 @@ from bench.cost import latency_ms, network_cost
 from bench.environment import device_name, environment, peak_memory_mb
 from bench.parts import Parts
 from bench.record import SCHEMA_VERSION, Cost, RunRecord, Wandb, artefact
+from bench.tracker import TrackerInfo
 
 SHOWN = 16  # test people in the picture of a run
 
@@ -67,6 +68,12 @@ def record(parts: Parts, started: str, device: torch.device, wandb: Wandb) -> Ru
         started=started,
         finished=now(),
     )
+
+
+def mirror(info: TrackerInfo, runs: Path) -> Wandb:
+    """Say where the W&B run is, relative to the record, so that the record holds no path of this machine."""
+    inside = Path(info.path).relative_to(runs.resolve()).as_posix() if info.path else None
+    return Wandb.model_validate({"mode": info.mode, "run_id": info.run_id, "path": inside})
 
 
 def summary(record: RunRecord) -> dict[str, float | str | int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from data.views import PersonCrop
 from methods import METHODS
 from methods.base import PoseMethod
 
+Progress = Callable[[int, int], None]  # told how many of how many are done
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
@@ -63,7 +64,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def predict(checkpoint: Path, images: Sequence[Path], out: Path) -> Path:
+def predict(checkpoint: Path, images: Sequence[Path], out: Path, *, progress: Progress | None = None) -> Path:
     """Run a trained method on pictures; write each with its joints, and all results as a COCO list.
 
     A method that works on crops takes the whole picture as its crop: cut the pictures first if people are small.
@@ -79,6 +80,8 @@ def predict(checkpoint: Path, images: Sequence[Path], out: Path) -> Path:
         found = _find(method, sample)
         everyone.append(found)
         draw.write_picture(out / f"{image_id:05d}-{path.stem}.jpg", _drawn(method, sample, found))
+        if progress:
+            progress(image_id, len(paths))
     with atomically(out / "results.json") as temporary:
         temporary.write_text(json.dumps(coco_results(everyone, ids)))
     with atomically(out / "images.json") as temporary:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
 import sys
-import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -21,7 +19,8 @@ from bench.curves import Curves
 from bench.errors import UserError
 from bench.evaluate import Evaluate
 from bench.parts import Parts, Say
-from bench.record import RunRecord, Wandb
+from bench.quiet import quieten
+from bench.record import RunRecord
 from bench.tracker import Tracker
 from bench.training import Clock, EpochLines, Keep, Reseed
 
@@ -88,8 +87,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _assemble(cell: Cell, folder: Path, say: Say) -> Parts:
     """Build every part and look at the data, so that whatever is wrong shows before the first step."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    quieten()
     pl.seed_everything(cell.seed, workers=True, verbose=False)
     method = cell.build_method().to(memory_format=torch.channels_last)
     data = cell.build_data(method)
@@ -122,7 +120,9 @@ def _run(parts: Parts, tracking: Tracking) -> Path:
     trainer = _fit(parts, tracker)
     _test(parts)
     pictures = [path for path in (outcome.picture(parts), parts.curves.write(parts.folder)) if path]
-    record = outcome.record(parts, started, trainer.strategy.root_device, Wandb.model_validate(asdict(tracker.info)))
+    record = outcome.record(
+        parts, started, trainer.strategy.root_device, outcome.mirror(tracker.info, parts.folder.parent)
+    )
     path = record.write(parts.folder.parent)  # the truth first, its mirror after
     for picture in pictures:
         tracker.picture(picture.stem, picture)
@@ -155,7 +155,7 @@ def _fit(parts: Parts, tracker: Tracker) -> pl.Trainer:
         gradient_clip_val=options.gradient_clip_val,
         check_val_every_n_epoch=options.check_val_every_n_epoch,
         accelerator=options.accelerator,
-        devices=options.devices,
+        devices=1,
         logger=tracker.logger or False,
         callbacks=[*own, *([bar] if bar else [])],
         enable_progress_bar=interactive,

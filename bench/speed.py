@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from bench.config import Cell, resolve
 from bench.environment import device_name, environment
+from bench.quiet import quieten
 from bench.record import atomically
 from bench.training import Clock, Reseed
 from data.module import PoseDataModule
@@ -36,7 +37,7 @@ class Speed:
     batch_size: int
     input_size: tuple[int, int]
     loading: float  # the loader alone, pixels in memory
-    first_loading: float  # the loader alone, every picture decoded or drawn
+    first_loading: float  # the loader alone, every picture decoded or drawn by it
     bare: float | None  # a plain PyTorch loop over batches in memory
     framework: float | None  # Lightning, callbacks and logging over the same batches
     training: float | None  # the same, fed by the loader
@@ -84,6 +85,7 @@ class SpeedReport:
 
 def measure(dataset: str, preset: str, out: Path, *, say: Callable[[str], None]) -> tuple[SpeedReport, Path]:
     """Time every method that has the preset; store the report under ``out/speed``."""
+    quieten()
     speeds = []
     for name in METHODS:
         say(f"timing {name} ...")
@@ -115,8 +117,9 @@ def _time_method(cell: Cell) -> Speed:
     size = cell.data_options["batch_size"]
     options = {**cell.data_options, "train_limit": size * STEPS, "test_limit": size * STEPS}
     data = PoseDataModule(method.view, cell.dataset, **options)
-    method.before_fit(data)
+    data.samples("train")  # annotations are read before the clock starts
     first = _loading(data)
+    method.before_fit(data)
     rounds: dict[str, list[float]] = {"loading": [], "bare": [], "framework": [], "training": [], "testing": []}
     batches = list(islice(data.train_dataloader(), STEPS))
     trains = any(p.requires_grad for p in method.parameters())
@@ -126,7 +129,7 @@ def _time_method(cell: Cell) -> Speed:
         rounds["testing"].append(_testing(method, data))
         if trains:
             rounds["bare"].append(_bare(method, batches))
-            rounds["framework"].append(_framework(method, batches))
+            rounds["framework"].append(_framework(method, _InMemory(batches)))
             rounds["training"].append(_framework(method, data.train_dataloader()))
     middle = {name: statistics.median(values) if values else None for name, values in rounds.items()}
     return Speed(
@@ -142,6 +145,19 @@ def _time_method(cell: Cell) -> Speed:
     )
 
 
+@dataclass(frozen=True)
+class _InMemory:
+    """Batches as a loader; Lightning would take a bare list for several loaders."""
+
+    batches: list[PoseBatch]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[PoseBatch]:
+        return iter(self.batches)
+
+
 def _loading(data: PoseDataModule) -> float:
     start, images = time.perf_counter(), 0
     for batch in data.train_dataloader():
@@ -149,7 +165,7 @@ def _loading(data: PoseDataModule) -> float:
     return images / (time.perf_counter() - start)
 
 
-def _bare(method: PoseMethod, batches: Sequence[PoseBatch]) -> float:
+def _bare(method: PoseMethod, batches: list[PoseBatch]) -> float:
     """Train with nothing but PyTorch: forward, backward, step."""
     device = _device()
     method.to(device).train()
@@ -164,7 +180,7 @@ def _bare(method: PoseMethod, batches: Sequence[PoseBatch]) -> float:
     return sum(map(len, batches)) / (time.perf_counter() - start)
 
 
-def _framework(method: PoseMethod, batches: Iterable[PoseBatch]) -> float:
+def _framework(method: PoseMethod, loader: Iterable[PoseBatch]) -> float:
     """Train the same with Lightning and the callbacks of a run."""
     clock = Clock(None)
     trainer = pl.Trainer(
@@ -176,7 +192,7 @@ def _framework(method: PoseMethod, batches: Iterable[PoseBatch]) -> float:
         enable_model_summary=False,
         devices=1,
     )
-    trainer.fit(method, batches)
+    trainer.fit(method, loader)
     _wait(_device())
     return clock.images_per_second or 0.0
 

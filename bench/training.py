@@ -124,12 +124,16 @@ class EpochLines(pl.Callback):
     def __init__(self, clock: Clock, headline: str, say: Callable[[str], None]) -> None:
         """Say which validation metric goes into the line."""
         self.clock, self.headline, self.say = clock, headline, say
+        self.validated = ""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the new point of the curve for the line."""
+        value = float(trainer.callback_metrics.get(f"val/{self.headline}", float("nan")))
+        self.validated = f"  val {self.headline} {value:.1f}"
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the line."""
-        numbers = {key: float(value) for key, value in trainer.callback_metrics.items()}
-        score = numbers.get(f"val/{self.headline}", float("nan"))
-        self.say(
-            f"epoch {trainer.current_epoch + 1:3d}  {self.clock.wall:6.0f} s  loss {numbers['train/loss']:.3g}  "
-            f"val {self.headline} {score:.1f}  {self.clock.images_per_second or 0:.0f} images/s"
-        )
+        loss, speed = float(trainer.callback_metrics["train/loss"]), self.clock.images_per_second or 0
+        line = f"epoch {trainer.current_epoch + 1:3d}  {self.clock.wall:6.0f} s  loss {loss:.3g}  {speed:.0f} images/s"
+        self.say(line + self.validated)
+        self.validated = ""

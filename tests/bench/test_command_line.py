@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -36,7 +37,8 @@ def test_a_run_ends_with_the_path_of_its_record(tmp_path):
     done = ask(*RUN, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     last = done.stdout.splitlines()[-1]
-    assert last.startswith("record: ") and json.loads(open(last.removeprefix("record: ")).read())["method"]
+    assert last.startswith("record: ")
+    assert json.loads(Path(last.removeprefix("record: ")).read_text())["method"] == "simplebaseline"
     again = ask(*RUN, "--out", tmp_path, "--json")
     assert again.returncode == 0 and "exists" in again.stderr
     assert json.loads(again.stdout)["id"] in last, "with --json stdout is one document"
@@ -84,7 +86,7 @@ def test_a_mistake_in_a_loader_process_is_still_one_line(capsys, tmp_path, monke
     broken = tmp_path / "lsp" / "images" / "im0003.jpg"
     broken.write_bytes(broken.read_bytes()[:-60])
     monkeypatch.setenv("POSE_DATA", str(tmp_path))
-    words = [*RUN, "--dataset", "lsp", "--out", str(tmp_path / "out"), "--data.workers", "1", "--data.holdout", "0"]
+    words = [*RUN, "--dataset", "lsp", "--out", str(tmp_path), "--data.workers", "1", "--data.train_limit", "20"]
     assert main(words) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: ") and "im0003.jpg: the JPEG ends after" in last
