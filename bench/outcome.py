@@ -11,6 +11,7 @@ import torch
 from bench import draw, predictions
 from bench.cost import latency_ms, network_cost
 from bench.environment import device_name, environment, peak_memory_mb
+from bench.metrics.protocols import PROTOCOLS
 from bench.parts import Parts
 from bench.record import SCHEMA_VERSION, Cost, RunRecord, Wandb, artefact
 from bench.tracker import TrackerInfo
@@ -58,7 +59,7 @@ def record(parts: Parts, started: str, device: torch.device, wandb: Wandb) -> Ru
         split="test",
         boxes=cell.boxes,
         seed=cell.seed,
-        config=cell.config,
+        config={**cell.config, "protocols": {name: PROTOCOLS[name].version for name in parts.evaluate.results}},
         metrics=parts.evaluate.results,
         cost=cost,
         environment=environment(),

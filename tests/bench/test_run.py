@@ -33,6 +33,7 @@ def test_a_run_leaves_a_record_and_everything_it_points_to(finished):
     assert set(record.metrics) >= {"pck@0.2", "pckh@0.5", "pcp@0.5/strict"}
     assert all(metric.n == 8 and metric.unit == "%" for name, metric in record.metrics.items() if "pckh" in name)
     assert record.cost.device == device_name(torch.device("cpu")) and record.cost.train_images_per_second > 0
+    assert set(record.config["protocols"]) == set(record.metrics), "each number carries the version of its rules"
     folder = path.parent / cell.id
     assert {"last.ckpt", "people.jpg", "curves.png", "curves.csv"} <= {p.name for p in folder.iterdir()}
     assert (path.parent / record.predictions.path).is_file() and (path.parent / record.checkpoint.path).is_file()
