@@ -139,6 +139,8 @@ def resolve(
         raise unknown(f"convention for {dataset}", convention, DATASETS[dataset].conventions)
     BoxSource.parse(boxes)
     options = parser.instantiate(_parse(parser, overrides, known))
+    data = _group(options, "data")
+    data["extra"] = data["extra"] and DATASETS[dataset].has_extra  # what is absent is no part of what was trained on
     trainer = TrainerOptions(**options.trainer.as_dict())
     seconds = parse_budget(budget) if budget else None
     if seconds and not any(word.split("=")[0] == "--trainer.max_epochs" for word in overrides):
@@ -152,7 +154,7 @@ def resolve(
         convention,
         seconds,
         _group(options, "method"),
-        _group(options, "data"),
+        data,
         trainer,
     )
 

@@ -22,7 +22,7 @@ from bench.parts import Parts, Say
 from bench.quiet import quieten
 from bench.record import RunRecord
 from bench.tracker import Tracker
-from bench.training import Clock, EpochLines, Keep, Reseed
+from bench.training import Clock, EpochLines, Keep, Reseed, WholeFile
 
 SPARE = 64 * 2**20  # bytes for predictions, pictures, curves and the record
 
@@ -162,6 +162,7 @@ def _fit(parts: Parts, tracker: Tracker) -> pl.Trainer:
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=parts.folder,
+        plugins=[WholeFile()],
         benchmark=torch.cuda.is_available(),
     )
     checkpoint = parts.keep.path if parts.keep.path.is_file() else None

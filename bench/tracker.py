@@ -196,4 +196,5 @@ def _shut_down() -> None:
 
 
 def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+    kind = "" if isinstance(error, ConnectionError) else f"{type(error).__name__}: "  # ours, or says enough by itself
+    return f"{kind}{' '.join(str(error).split())}"[:200]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 
 from bench.config import Cell
 from bench.record import atomically
@@ -105,6 +108,16 @@ class Keep(pl.callbacks.Checkpoint):
         """Write the checkpoint now."""
         with atomically(self.path) as temporary:
             trainer.save_checkpoint(temporary)
+
+
+class WholeFile(TorchCheckpointIO):
+    """Write a checkpoint where it is told to; Lightning's own way takes a detour through the temporary folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write the file; a full disk raises OSError."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        Path(path).write_bytes(buffer.getbuffer())
 
 
 class Reseed(pl.Callback):

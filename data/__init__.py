@@ -36,8 +36,14 @@ class Dataset:
     protocols: tuple[str, ...]  # metric ids, the headline first
     people: Literal["single", "multi"] = "single"  # people a sample
     folders: tuple[str, ...] = ()  # accepted names under $POSE_DATA; empty: nothing on disk is needed
+    extra_folders: tuple[str, ...] = ()  # the same of extra training data that belongs to the set
     source: str = ""  # how to get it
     conventions: tuple[str, ...] = ("pc",)
+
+    @property
+    def has_extra(self) -> bool:
+        """Whether the extra training data is on this machine."""
+        return any((data_root() / folder).is_dir() for folder in self.extra_folders)
 
 
 def data_root() -> Path:
@@ -90,6 +96,7 @@ _ENTRIES = (
         read=lsp.read,
         protocols=TORSO_AND_STICKS,
         folders=lsp.FOLDERS,
+        extra_folders=lsp.EXTRA_FOLDERS,
         source="put lsp/ (joints.mat, images/) and, for training, lspet/ under $POSE_DATA; sam.johnson.io/research",
         conventions=tuple(lsp.CONVENTIONS),
     ),

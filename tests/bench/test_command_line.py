@@ -75,7 +75,7 @@ def test_a_mistake_is_answered_in_one_line_with_exit_code_2(words, message, caps
 def test_an_empty_or_missing_data_folder_is_a_mistake(capsys, monkeypatch, tmp_path):
     for folder in ("", str(tmp_path), str(tmp_path / "nowhere")):
         monkeypatch.setenv("POSE_DATA", folder)
-        assert main(["run", "--method", "mean_pose", "--dataset", "lsp", "--out", str(tmp_path / "out")]) == 2
+        assert main(["run", "--method", "mean_pose", "--dataset", "lsp", "--out", str(tmp_path / "out")]) == 2, folder
         out = capsys.readouterr()
         assert out.err.splitlines()[-1].startswith("error: ") and "Traceback" not in out.err
 

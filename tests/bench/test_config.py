@@ -88,3 +88,14 @@ def test_every_option_of_the_data_module_and_the_trainer_is_reachable():
     names = option_names(option_parser("simplebaseline", "synthetic"))
     assert {"--data.batch_size", "--data.augment.flip", "--trainer.precision", "--method.sigma"} <= set(names)
     assert not {"--data.view", "--data.seed", "--method.skeleton"} & set(names)
+
+
+def test_extra_training_data_is_part_of_a_cell_only_where_it_is_present(monkeypatch, tmp_path):
+    monkeypatch.setenv("POSE_DATA", str(tmp_path))
+    without = resolve("simplebaseline", "small", "lsp")
+    (tmp_path / "lspet").mkdir()
+    with_extra = resolve("simplebaseline", "small", "lsp")
+    assert (without.config["data"]["extra"], with_extra.config["data"]["extra"]) == (False, True)
+    assert without.id != with_extra.id
+    assert resolve("simplebaseline", "small", "lsp", ["--data.extra", "false"]).id == without.id
+    assert make().config["data"]["extra"] is False
