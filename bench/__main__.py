@@ -113,19 +113,50 @@ def _show(path: Path, *, as_json: bool) -> None:
     print(f"record: {path}")
 
 
-def _score(arguments: argparse.Namespace) -> None:
-    from bench.predictions import score
+def _known_dataset(name: str) -> None:
     from data import DATASETS
 
-    if arguments.dataset not in DATASETS:
-        raise unknown("data set", arguments.dataset, DATASETS)
-    values = score(arguments.dataset, arguments.predictions, split=arguments.split, convention=arguments.convention)
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+
+
+def _score(arguments: argparse.Namespace) -> None:
+    from bench.predictions import score
+
+    _known_dataset(arguments.dataset)
+    choices = {"split": arguments.split, "convention": arguments.convention, "truth": arguments.truth}
+    values = score(arguments.dataset, arguments.predictions, **choices, say=_say)
     if arguments.json:
         return _emit({"metrics": {name: value.to_dict() for name, value in values.items()}})
     for name, value in values.items():
         rows = "  ".join(f"{row} {number:.1f}" for row, number in value.per_joint.items())
         low, high = value.ci95
         print(f"{name:16} {value.value:6.2f} {value.unit} ({low:.1f}-{high:.1f}, n = {value.n})  {rows}")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from bench.catalogue import difference_table
+    from bench.compare import compare
+
+    comparison = compare(*arguments.records)
+    for warning in comparison.warnings:
+        _say(f"warning: {warning}")
+    if arguments.json:
+        return _emit(comparison.to_dict())
+    _console(to_people=True).print(difference_table(comparison))
+
+
+def _explain_value(arguments: argparse.Namespace) -> None:
+    from bench.explain import explain
+
+    _known_dataset(arguments.dataset)
+    if arguments.most < 1:
+        raise UserError(f"--most {arguments.most}: expected at least 1")
+    ways = explain(arguments.value, arguments.predictions, arguments.dataset, split=arguments.split, say=_say)
+    if arguments.json:
+        return _emit([way.to_dict() for way in ways])
+    for way in ways[: arguments.most]:
+        print(f"{way.value:8.3f}  {way.protocol:28} {way.row:10} {way.words}")
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -137,10 +168,8 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 def _data(arguments: argparse.Namespace) -> None:
     from bench.datasets import check, preview
-    from data import DATASETS
 
-    if arguments.dataset not in DATASETS:
-        raise unknown("data set", arguments.dataset, DATASETS)
+    _known_dataset(arguments.dataset)
     if arguments.preview:
         preview(
             arguments.dataset,
@@ -195,6 +224,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "cost": _cost,
     "run": _run,
     "score": _score,
+    "compare": _compare,
+    "explain": _explain_value,
     "predict": _predict,
     "data": _data,
     "speed": _speed,

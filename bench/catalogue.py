@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from bench.compare import Comparison
 from bench.config import preset_names
 from bench.errors import UserError
 from bench.metrics.protocols import PROTOCOLS
@@ -130,4 +131,15 @@ def joint_table(record: RunRecord) -> Table:
     for name, metric in record.metrics.items():
         values = [metric.per_joint.get(row) for row in rows]
         table.add_row(name, *("" if v is None else f"{v:.1f}" for v in values), f"{metric.value:.1f}")
+    return table
+
+
+def difference_table(comparison: Comparison) -> Table:
+    """Lay a paired comparison out: the difference is the second record minus the first."""
+    table = Table(title=f"a: {comparison.a}\nb: {comparison.b}", title_justify="left")
+    for column in ("metric", "unit", "a", "b", "b - a", "95 % interval", "p", "n"):
+        table.add_column(column, justify="left" if column in {"metric", "unit"} else "right")
+    for m in comparison.metrics:
+        numbers = [f"{m.a:.2f}", f"{m.b:.2f}", f"{m.difference:+.2f}", f"{m.ci95[0]:+.2f} to {m.ci95[1]:+.2f}"]
+        table.add_row(m.metric, m.unit, *numbers, f"{m.p:.4f}", str(m.n))
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from bench.errors import UserError
 
@@ -13,6 +13,13 @@ DOTTED = """\
 Options of the method, the data and the trainer follow by dotted names, for example
   --method.depth 18   --data.batch_size 64   --data.augment.rotation 40   --trainer.max_epochs 5
 `run --method M --help` lists all of them with types and defaults."""
+
+
+class Add(Protocol):
+    """Adds a command."""
+
+    def __call__(self, name: str, text: str, **extra: Any) -> argparse.ArgumentParser:
+        """Return the command's parser."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,25 +62,8 @@ def build_parser() -> Parser:
     _add_run_options(run)
     for command in (cost, run):
         command.set_defaults(known=[word for action in command._actions for word in action.option_strings])
-    score = add("score", "score anybody's predictions with the same metrics")
-    score.add_argument("--dataset", required=True, metavar="D")
-    score.add_argument("--split", default="test", help="%(default)s")
-    score.add_argument("--predictions", required=True, type=Path, metavar="FILE", help=".npz with joints (N, K, 2)")
-    score.add_argument("--convention", default="pc", help="pc (default) or oc: whose left and right")
-    predict = add("predict", "run a trained method on your own pictures")
-    predict.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="last.ckpt of a run")
-    predict.add_argument("--images", required=True, type=Path, nargs="+", metavar="PATH", help="pictures or folders")
-    predict.add_argument("--out", required=True, type=Path, metavar="DIR", help="drawn pictures and results.json")
-    data = add("data", "check a data set, or look at it")
-    data.add_argument("dataset", metavar="D", help="a name that `list` shows")
-    data.add_argument("--root", type=Path, metavar="DIR", help="folder of all data sets; $POSE_DATA by default")
-    data.add_argument("--preview", type=Path, metavar="FILE", help="write a contact sheet (.png or .jpg) instead")
-    data.add_argument("--split", default="train", help="what the sheet shows; %(default)s")
-    data.add_argument("--no-joints", action="store_true", help="leave the joints out of the sheet")
-    speed = add("speed", "images/s of loading, training and testing, beside a bare PyTorch loop")
-    speed.add_argument("--dataset", default="synthetic", metavar="D", help="%(default)s")
-    speed.add_argument("--preset", default="small", metavar="P", help="%(default)s")
-    speed.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
+    _add_evaluation(add)
+    _add_tools(add)
     return parser
 
 
@@ -90,3 +80,41 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("--tags", nargs="+", default=[], help="tags of the W&B run")
     run.add_argument("--force", action="store_true", help="run again although the record exists")
     run.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
+
+
+def _add_evaluation(add: Add) -> None:
+    """What works on predictions and records that are already there."""
+    score = add("score", "score anybody's predictions with the same metrics")
+    score.add_argument("--dataset", required=True, metavar="D")
+    score.add_argument("--split", default="test", help="%(default)s")
+    score.add_argument(
+        "--predictions", required=True, type=Path, metavar="FILE", help=".npz, .mat or COCO results, see README"
+    )
+    score.add_argument("--convention", default="pc", help="pc (default) or oc: whose left and right")
+    score.add_argument("--truth", type=Path, metavar="FILE", help="annotation file to use (coco, crowdpose)")
+    compare = add("compare", "paired comparison of two records on the same people")
+    compare.add_argument("records", type=Path, nargs=2, metavar="RECORD.json", help="differences are second - first")
+    explain = add("explain", "which protocol gives the number somebody printed")
+    explain.add_argument("--value", required=True, type=float, help="the number, as printed")
+    explain.add_argument("--predictions", required=True, type=Path, metavar="FILE")
+    explain.add_argument("--dataset", required=True, metavar="D")
+    explain.add_argument("--split", default="test", help="%(default)s; stands for val where there is no test")
+    explain.add_argument("--most", type=int, default=20, help="how many ways to list; %(default)s")
+
+
+def _add_tools(add: Add) -> None:
+    """What works on pictures, data sets and this machine."""
+    predict = add("predict", "run a trained method on your own pictures")
+    predict.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="last.ckpt of a run")
+    predict.add_argument("--images", required=True, type=Path, nargs="+", metavar="PATH", help="pictures or folders")
+    predict.add_argument("--out", required=True, type=Path, metavar="DIR", help="drawn pictures and results.json")
+    data = add("data", "check a data set, or look at it")
+    data.add_argument("dataset", metavar="D", help="a name that `list` shows")
+    data.add_argument("--root", type=Path, metavar="DIR", help="folder of all data sets; $POSE_DATA by default")
+    data.add_argument("--preview", type=Path, metavar="FILE", help="write a contact sheet (.png or .jpg) instead")
+    data.add_argument("--split", default="train", help="what the sheet shows; %(default)s")
+    data.add_argument("--no-joints", action="store_true", help="leave the joints out of the sheet")
+    speed = add("speed", "images/s of loading, training and testing, beside a bare PyTorch loop")
+    speed.add_argument("--dataset", default="synthetic", metavar="D", help="%(default)s")
+    speed.add_argument("--preset", default="small", metavar="P", help="%(default)s")
+    speed.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")

@@ -1,20 +1,34 @@
-"""Prediction files: one person a sample as .npz, several people as a COCO results list; and their scores."""
+"""Prediction files, written and scored: one person a sample as .npz, several people as a COCO results list."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from bench.errors import UserError
 from bench.metrics.protocols import MetricValue, evaluate
+from bench.prediction_files import read_found, read_joints
 from bench.record import atomically
-from data import DATASETS, ReadOptions, data_root
-from data.types import FloatArray, PosePrediction
+from bench.row_order import doubt
+from data import DATASETS, Dataset, ReadOptions, data_root
+from data.types import DataError, FloatArray, Person, PosePrediction
+
+__all__ = ["best_person", "coco_results", "evaluate", "read_joints", "save", "score"]
+AP_OF = ("coco", "crowdpose")  # data sets whose number is OKS-AP, from their own annotation files
+
+Say = Callable[[str], None]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def best_person(predictions: Sequence[PosePrediction], k: int) -> tuple[FloatArray, FloatArray]:
@@ -56,37 +70,95 @@ def save(stem: Path, dataset: str, predictions: Sequence[PosePrediction], image_
     return path
 
 
-def score(dataset: str, path: Path, *, split: str = "test", convention: str = "pc") -> dict[str, MetricValue]:
-    """Score anybody's predictions for a single-person data set.
+def score(
+    dataset: str,
+    path: Path,
+    *,
+    split: str = "test",
+    convention: str = "pc",
+    truth: Path | None = None,
+    say: Say = _say,
+) -> dict[str, MetricValue]:
+    """Score anybody's predictions.
+
+    Args:
+        dataset: a key of ``data.DATASETS``.
+        path: the predictions: COCO results for coco, crowdpose and mpii-multi; else as `read_found` takes them.
+        split: test stands for val where the data set has no test.
+        convention: whose left and right; pc stands for oc where the data set has no other, and that is said.
+        truth: an annotation file to use instead of the split's, for coco and crowdpose.
+        say: told how the file was understood and what looks odd, line by line.
 
     Raises:
-        UserError: if the file is not a prediction file, or not one for this split.
+        UserError: if the file is not a prediction file, or not one for this split in its order.
+        DataError: if the data set cannot be read, or a results list does not belong to it.
     """
     entry = DATASETS[dataset]
+    chosen = "val" if split == "test" and "test" not in entry.splits else split
+    if chosen not in entry.splits:
+        raise UserError(f"--split {chosen}: {dataset} has {', '.join(entry.splits)}")
+    if truth is not None and dataset not in AP_OF:
+        raise UserError(f"--truth {truth}: only {' and '.join(AP_OF)} take it; {dataset} has its own files")
     if entry.people == "multi":
-        raise UserError(f"--dataset {dataset}: its metric is AP, which comes with the metrics for several people")
-    if split not in entry.splits:
-        raise UserError(f"--split {split}: {dataset} has {', '.join(entry.splits)}")
-    found = read_joints(path)
-    samples = entry.read(split, data_root(), ReadOptions(convention=convention, extra=False))
-    expected = (len(samples), len(entry.skeleton.joints), 2)
-    if found.shape != expected:
-        raise UserError(f"{path}: joints of shape {found.shape}; {dataset} {split} needs (N, K, 2) = {expected}")
-    return evaluate(entry.protocols, found, [sample.people[0] for sample in samples], entry.skeleton)
+        return _score_people(entry, path, chosen, truth, say)
+    sides = entry.conventions[0] if (convention, len(entry.conventions)) == ("pc", 1) else convention
+    if sides != convention:
+        say(f"{dataset}: its labels have the observer's left and right ({sides}) only")
+    return _score_person(entry, path, chosen, ReadOptions(convention=sides, extra=False), say)
 
 
-def read_joints(path: Path) -> FloatArray:
-    """Read ``joints`` (N, K, 2) of an .npz file, without executing anything in it.
+def _score_people(entry: Dataset, path: Path, split: str, truth: Path | None, say: Say) -> dict[str, MetricValue]:
+    """Score a results list by average precision; the evaluators are imported only for it."""
+    from bench import score_ap
 
-    Raises:
-        UserError: if the file is missing, damaged, or has no such array.
-    """
-    wanted = "an .npz file with joints (N, K, 2) expected"
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile) or "joints" not in archive:
-                held = list(getattr(archive, "files", ["one bare array"]))
-                raise UserError(f"{path}: holds {held}; {wanted}")
-            return np.asarray(archive["joints"], np.float64)
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
-        raise UserError(f"{path}: cannot be read ({type(error).__name__}); {wanted}") from error
+    if entry.name in AP_OF:
+        return score_ap.score_oks(entry.name, score_ap.read_official(entry.name, split, data_root(), truth), path, say)
+    return score_ap.score_groups(entry.read(split, data_root(), ReadOptions()), path, entry.skeleton, say)
+
+
+def _score_person(entry: Dataset, path: Path, split: str, options: ReadOptions, say: Say) -> dict[str, MetricValue]:
+    found = read_found(path, len(entry.skeleton.joints))
+    if found.note:
+        say(found.note)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        people = _people(entry, split, options)
+    for warning in told:
+        say(f"warning: {warning.message}")
+    expected = (len(people), len(entry.skeleton.joints), 2)
+    if found.joints.shape != expected:
+        shape = found.joints.shape
+        hint = _whose(entry, shape, expected, split, options)
+        raise UserError(f"{path}: joints of shape {shape}; {entry.name} {split} needs (N, K, 2) = {expected}{hint}")
+    others = partial(_others, entry, split, options, len(people))
+    question = doubt(found.joints, people, entry.skeleton, others)
+    if question and question.certain:
+        raise UserError(f"{path}: the joints are not those of {entry.name} {split} in its order: {question.reason}")
+    if question:
+        say(f"warning: {path}: {question.reason}; are they of {entry.name} {split}, in its order, in pixels?")
+    return evaluate(entry.protocols, found.joints, people, entry.skeleton)
+
+
+def _people(entry: Dataset, split: str, options: ReadOptions) -> list[Person]:
+    return [sample.people[0] for sample in entry.read(split, data_root(), options)]
+
+
+def _others(entry: Dataset, split: str, options: ReadOptions, count: int) -> dict[str, list[Person]]:
+    """Read the other splits of so many people; one that is not there cannot be mistaken for this one."""
+    found: dict[str, list[Person]] = {}
+    for other in entry.splits if entry.folders else ():  # drawing a whole split again takes a minute
+        with suppress(DataError):
+            people = _people(entry, other, options) if other != split else []
+            found |= {other: people} if len(people) == count else {}
+    return found
+
+
+def _whose(entry: Dataset, shape: tuple[int, ...], expected: tuple[int, ...], split: str, options: ReadOptions) -> str:
+    """Say whose file of another shape may be."""
+    if len(shape) != len(expected) or shape[2] != expected[2]:
+        return ""
+    if shape[1] != expected[1]:
+        names = [other.name for other in DATASETS.values() if other.folders and len(other.skeleton.joints) == shape[1]]
+        return f"; {shape[1]} joints are those of {' or '.join(names)}" if names else ""
+    splits = _others(entry, split, options, shape[0])
+    return f"; {shape[0]:,} people are those of {' or '.join(splits)}" if splits else ""

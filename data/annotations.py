@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.io import loadmat
 
 from data.types import DataError, FloatArray
 
@@ -77,26 +76,6 @@ def require_images(folder: Path, names: Sequence[str]) -> None:
     if missing:
         share = f"{len(names) - len(missing):,} of {len(names):,} files"
         raise DataError(f"{folder}: holds {share}, first missing {missing[0]}; bring the images again")
-
-
-def read_mat(path: Path, variable: str) -> NDArray[np.generic]:
-    """Return one variable of a MATLAB file.
-
-    Raises:
-        DataError: if the file is missing or damaged, or has no such variable.
-    """
-    require_file(path)
-    try:
-        content = loadmat(path)
-    except (
-        Exception
-    ) as error:  # a damaged file raises whatever its bytes lead to: ValueError, zlib.error, TypeError, ...
-        size = path.stat().st_size
-        raise DataError(f"{path}: {size:,} bytes that are not a readable .mat file; bring it again") from error
-    if variable not in content:
-        names = quote(name for name in content if not name.startswith("__"))
-        raise DataError(f"{path}: holds {names}; expected the variable {variable}")
-    return np.asarray(content[variable])
 
 
 def read_json(path: Path) -> Any:

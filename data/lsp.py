@@ -24,9 +24,9 @@ from data.annotations import (
     labelled_extent,
     names_in,
     quote,
-    read_mat,
     require_images,
 )
+from data.array_files import read_mat
 from data.types import OCCLUDED, UNLABELLED, VISIBLE, DataError, FloatArray, ImageFile, Person, PoseSample
 
 if TYPE_CHECKING:

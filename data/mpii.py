@@ -1,14 +1,17 @@
-"""MPII Human Pose, single person (Andriluka et al., CVPR 2014), in the layout of the HRNet code.
+"""MPII Human Pose, single person (Andriluka et al., CVPR 2014), in the layouts of the HRNet and hourglass code.
 
-val: the 2,958 people of ``annot/gt_valid.mat`` (Tompson's split), one sample each, in the order of the file, because
-published prediction files are matched by row. That file names no images: names come from ``annot/valid.json``, row by
-row, where it is present. A person without image keeps its truth and can be scored; loading the pixels is an error.
-train: ``annot/train.json``, one sample per person; it has no head boxes. MPII has no person boxes: the box is the
-extent of the labelled joints (default; the papers use centre and scale).
+val: 2,958 people (Tompson's split), one sample each, always in the same order, because published prediction files are
+matched by row. ``annot/gt_valid.mat`` is the truth of evaluations. It names no images: names come row by row from
+``annot/valid.h5`` (hourglass) or ``annot/valid.json`` (HRNet), where present. Without it these two are the truth, with
+a warning: in valid.h5 a joint of each of 1,169 people is elsewhere, by up to 571 px. It alone tells what is occluded.
+train: ``annot/train.json``, one sample per person. A person without image keeps its truth and can be scored; loading
+the pixels is an error. MPII has no person boxes: the box is the extent of the labelled joints (default; the papers use
+centre and scale).
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +19,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from data.annotations import find_folder, image_size, labelled_extent, names_in, read_json, read_mat, require_images
-from data.types import UNLABELLED, VISIBLE, DataError, FloatArray, ImageFile, Person, Pixels, PoseSample, UInt8Array
+from data.annotations import (
+    find_folder,
+    image_size,
+    labelled_extent,
+    names_in,
+    read_json,
+    require_file,
+    require_images,
+)
+from data.array_files import read_hdf5, read_mat
+from data.types import OCCLUDED, UNLABELLED, VISIBLE, DataError, FloatArray, ImageFile, Person, PoseSample, UInt8Array
 
 if TYPE_CHECKING:
     from data import ReadOptions
@@ -26,8 +38,11 @@ FOLDERS = ("mpii",)
 SPLITS = ("train", "val")
 VAL_PEOPLE = 2958  # Tompson et al. 2014; rows of gt_valid.mat
 HEAD_FACTOR = 0.6  # of the head-box diagonal; MPII evaluation code, "SC_BIAS"
+HEAD_OF_SCALE = 25.0  # pixels: 0.6 of the diagonal at scale 1, a person of 200 px; checked on all people of valid.h5
 MATLAB_ORIGIN = 1  # MATLAB counts pixels from 1
 UNKNOWN_SIZE = (0, 0)  # of an image that is not there
+SAME = 1.0  # pixel; two files with one joint within it agree on that joint
+AGREEING = 0.9  # default: share of the joints in which two files must agree to be of the same people
 JOINT_ORDER = "rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho lelb lwri"
 
 
@@ -40,7 +55,16 @@ class UnnamedImage:
 
     def load(self) -> UInt8Array:
         """Raise DataError: there is truth but no picture."""
-        raise DataError(f"{self.annot}: gt_valid.mat names no image for row {self.row}; bring valid.json and images/")
+        wanted = "bring valid.h5 or valid.json, and images/"
+        raise DataError(f"{self.annot}: gt_valid.mat names no image for row {self.row}; {wanted}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One person of any of the files."""
+
+    image: str  # empty where the file tells no name
+    person: Person
 
 
 def read(split: str, root: Path, options: ReadOptions) -> list[PoseSample]:
@@ -54,21 +78,51 @@ def read(split: str, root: Path, options: ReadOptions) -> list[PoseSample]:
     if options.convention != "pc":
         raise DataError(f"mpii: no convention {options.convention!r}; expected pc")
     folder = find_folder(root, FOLDERS)
-    return _val(folder) if split == "val" else _train(folder)
+    rows = _val(folder / "annot") if split == "val" else _hrnet(folder / "annot" / "train.json")
+    if split == "train":
+        require_images(folder / "images", sorted({row.image for row in rows}))
+    present = names_in(folder / "images") if (folder / "images").is_dir() else set()
+    return [_sample(folder, number, row, present) for number, row in enumerate(rows)]
 
 
-def _val(folder: Path) -> list[PoseSample]:
-    path = folder / "annot" / "gt_valid.mat"
+def _val(annot: Path) -> list[_Row]:
+    """Return the truth of the best file, with the names of the next."""
+    readers = {"gt_valid.mat": _evaluation, "valid.h5": _hourglass, "valid.json": _hrnet}
+    paths = [annot / name for name in readers if (annot / name).is_file()] or [require_file(annot / "gt_valid.mat")]
+    files = [readers[path.name](path) for path in paths[:2]]
+    for path, rows in zip(paths, files, strict=False):
+        if len(rows) != VAL_PEOPLE:
+            raise DataError(f"{path}: {len(rows):,} people, MPII val has {VAL_PEOPLE:,}; bring the file again")
+    if paths[0].name != "gt_valid.mat":
+        warnings.warn(f"{annot}: no gt_valid.mat; the truth is that of {paths[0].name}, which may differ", stacklevel=3)
+        return files[0]
+    if len(files) == 1:
+        return files[0]
+    _require_same(paths[1], files[1], files[0])
+    return [_Row(named.image, row.person) for row, named in zip(files[0], files[1], strict=True)]
+
+
+def _require_same(path: Path, rows: list[_Row], truth: list[_Row]) -> None:
+    """Refuse names that belong to other people, or to the same in another order."""
+    pairs = [(row.person, true.person) for row, true in zip(rows, truth, strict=True)]
+    near = [np.linalg.norm(a.joints - b.joints, axis=1)[(a.visible > 0) & (b.visible > 0)] <= SAME for a, b in pairs]
+    share = np.concatenate(near).mean()
+    if share < AGREEING:
+        raise DataError(
+            f"{path}: {share:.0%} of its joints are those of gt_valid.mat; the same people in order expected"
+        )
+
+
+def _evaluation(path: Path) -> list[_Row]:
+    """Read gt_valid.mat."""
     if (order := " ".join(str(cell.item()) for cell in read_mat(path, "dataset_joints").ravel())) != JOINT_ORDER:
         raise DataError(f"{path}: joints {order}; expected {JOINT_ORDER}; bring the file again")
     joints = _numbers(path, "pos_gt_src", (16, 2, VAL_PEOPLE))
-    missing = _numbers(path, "jnt_missing", (16, VAL_PEOPLE)).astype(bool)
+    missing = _numbers(path, "jnt_missing", (16, VAL_PEOPLE))
     corners = _numbers(path, "headboxes_src", (2, 2, VAL_PEOPLE))  # (corner, x y, person)
     heads = HEAD_FACTOR * np.linalg.norm(corners[1] - corners[0], axis=0)
-    people = [_person(joints[..., i], ~missing[:, i], float(heads[i])) for i in range(VAL_PEOPLE)]
-    names = _names(folder / "annot" / "valid.json")
-    found = names_in(folder / "images") if (folder / "images").is_dir() else set()
-    return [_sample(folder, row, names[row], found, person) for row, person in enumerate(people)]
+    visible = np.where(missing > 0, UNLABELLED, VISIBLE)
+    return [_Row("", _person(joints[..., i], visible[:, i], float(heads[i]))) for i in range(VAL_PEOPLE)]
 
 
 def _numbers(path: Path, variable: str, shape: tuple[int, ...]) -> FloatArray:
@@ -78,43 +132,50 @@ def _numbers(path: Path, variable: str, shape: tuple[int, ...]) -> FloatArray:
     return found.astype(np.float64)
 
 
-def _names(path: Path) -> list[str]:
-    """Return the image of each row; empty names where no file tells them."""
-    if not path.is_file():
-        return [""] * VAL_PEOPLE
-    names = [name for name, _ in _records(path)]
-    if len(names) != VAL_PEOPLE:
-        raise DataError(f"{path}: {len(names):,} people, gt_valid.mat has {VAL_PEOPLE:,}; bring HRNet's valid.json")
-    return names
-
-
-def _train(folder: Path) -> list[PoseSample]:
-    records = _records(folder / "annot" / "train.json")
-    found = {name for name, _ in records}
-    require_images(folder / "images", sorted(found))
-    return [_sample(folder, row, name, found, person) for row, (name, person) in enumerate(records)]
-
-
-def _records(path: Path) -> list[tuple[str, Person]]:
-    """Return (image name, person) of each record of HRNet's JSON."""
+def _hourglass(path: Path) -> list[_Row]:
+    """Read valid.h5: an unlabelled joint is at 0 0, an occluded one is not visible; `normalize` is the head size."""
+    names, joints, seen, heads = (read_hdf5(path, name) for name in ("imgname", "part", "visible", "normalize"))
     try:
-        rows = [(str(r["image"]), np.array(r["joints"]), np.array(r["joints_vis"]) > 0) for r in read_json(path)]
-        return [(name, _person(joints, labelled)) for name, joints, labelled in rows]
+        labelled = (joints != 0).any(-1)
+        visible = np.where(labelled, np.where(seen.astype(np.float64) > 0, VISIBLE, OCCLUDED), UNLABELLED)
+        people = zip(names.tolist(), joints.astype(np.float64), visible, heads.tolist(), strict=True)
+        return [_Row(name.decode(), _person(part, flags, head)) for name, part, flags, head in people]
+    except (AttributeError, ValueError) as error:
+        raise DataError(f"{path}: {error} on reading; expected imgname, part (N, 16, 2), visible, normalize") from error
+
+
+def _hrnet(path: Path) -> list[_Row]:
+    """Read HRNet's JSON."""
+    try:
+        return [
+            _Row(
+                str(record["image"]),
+                _person(
+                    np.array(record["joints"]),
+                    np.where(np.array(record["joints_vis"]) > 0, VISIBLE, UNLABELLED),
+                    HEAD_OF_SCALE * float(record["scale"]),
+                ),
+            )
+            for record in read_json(path)
+        ]
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: {error!r} on reading; expected HRNet's list of image, joints, joints_vis") from error
+        wanted = "expected HRNet's list of image, joints, joints_vis, scale"
+        raise DataError(f"{path}: {error!r} on reading; {wanted}") from error
 
 
-def _person(joints: FloatArray, labelled: NDArray[np.bool_], head_size: float = float("nan")) -> Person:
-    if joints.shape != (16, 2) or labelled.shape != (16,):
-        raise ValueError(f"joints {joints.shape} with flags {labelled.shape}, MPII has (16, 2) with (16,)")
+def _person(joints: FloatArray, visible: NDArray[np.int64], head_size: float) -> Person:
+    if joints.shape != (16, 2) or visible.shape != (16,):
+        raise ValueError(f"joints {joints.shape} with flags {visible.shape}, MPII has (16, 2) with (16,)")
+    labelled = visible != UNLABELLED
     known = np.where(labelled[:, None], joints - MATLAB_ORIGIN, 0.0)
-    visible = np.where(labelled, VISIBLE, UNLABELLED).astype(np.int64)
     if not labelled.any():
         return Person(known, visible, np.zeros(4), ignore=True)
     return Person(known, visible, labelled_extent(known, labelled), head_size=head_size)
 
 
-def _sample(folder: Path, row: int, name: str, found: set[str], person: Person) -> PoseSample:
-    path = folder / "images" / name
-    pixels: Pixels = ImageFile(path) if name else UnnamedImage(folder / "annot", row)
-    return PoseSample(row, pixels, image_size(path) if name in found else UNKNOWN_SIZE, (person,))
+def _sample(folder: Path, number: int, row: _Row, present: set[str]) -> PoseSample:
+    if not row.image:
+        return PoseSample(number, UnnamedImage(folder / "annot", number), UNKNOWN_SIZE, (row.person,))
+    path = folder / "images" / row.image
+    size = image_size(path) if row.image in present else UNKNOWN_SIZE
+    return PoseSample(number, ImageFile(path), size, (row.person,))

@@ -1,4 +1,4 @@
-"""LSP14, MPII16 and COCO17 as constants: joint orders, mirror pairs, limbs, OKS sigmas, reference segments.
+"""LSP14, MPII16, COCO17, CROWDPOSE14 and FLIC11: joint orders, mirror pairs, limbs, OKS sigmas, reference segments.
 
 Joint orders and pairs are those of the data sets' own annotation files. `left` and `right` are the person's own
 (person-centric) unless a data set says otherwise.
@@ -190,4 +190,91 @@ COCO17 = Skeleton(
     ),
 )
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (LSP14, MPII16, COCO17)}
+_CROWDPOSE_JOINTS = (
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "head_top",  # "head" in the file
+    "neck",
+)
+CROWDPOSE14 = Skeleton(
+    name="crowdpose14",  # Li et al. 2019, `keypoints` of the person category
+    joints=_CROWDPOSE_JOINTS,
+    flip=mirror(_CROWDPOSE_JOINTS),
+    limbs=(
+        *((10, 8), (8, 6), (11, 9), (9, 7), (6, 7), (0, 6), (1, 7)),
+        *((0, 2), (2, 4), (1, 3), (3, 5), (13, 0), (13, 1), (12, 13)),
+    ),
+    sigmas=oks_sigmas(_CROWDPOSE_JOINTS),  # as crowdposetools: COCO's, and the shoulder's for head and neck
+    torso=(0, 7),
+    head=(13, 12),
+    rows=(
+        ("head", (12, 13)),
+        ("shoulder", (0, 1)),
+        ("elbow", (2, 3)),
+        ("wrist", (4, 5)),
+        ("hip", (6, 7)),
+        ("knee", (8, 9)),
+        ("ankle", (10, 11)),
+    ),
+    sticks=(
+        ("torso", ((6, 7), (0, 1))),
+        ("upper leg", ((6,), (8,))),
+        ("upper leg", ((7,), (9,))),
+        ("lower leg", ((8,), (10,))),
+        ("lower leg", ((9,), (11,))),
+        ("upper arm", ((0,), (2,))),
+        ("upper arm", ((1,), (3,))),
+        ("forearm", ((2,), (4,))),
+        ("forearm", ((3,), (5,))),
+        ("head", ((12,), (13,))),
+    ),
+)
+
+_FLIC_JOINTS = (
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_eye",
+    "right_eye",
+    "nose",
+)
+FLIC11 = Skeleton(
+    name="flic11",  # Sapp & Taskar 2013, the parts of `coords` that are labelled; order of the hourglass code
+    joints=_FLIC_JOINTS,  # the sides are the observer's: `left` is to the right in the image
+    flip=mirror(_FLIC_JOINTS),
+    limbs=((0, 1), (1, 2), (3, 4), (4, 5), (0, 3), (0, 6), (3, 7), (6, 7)),
+    sigmas=oks_sigmas(_FLIC_JOINTS),
+    torso=(0, 7),  # MODEC; the hourglass code takes the other diagonal, `hgt` in the metric ids
+    head=None,
+    rows=(
+        ("head", (8, 9, 10)),  # default: eyes and nose as one row
+        ("shoulder", (0, 3)),
+        ("elbow", (1, 4)),
+        ("wrist", (2, 5)),
+        ("hip", (6, 7)),
+    ),
+    sticks=(
+        ("torso", ((6, 7), (0, 3))),
+        ("upper arm", ((0,), (1,))),
+        ("upper arm", ((3,), (4,))),
+        ("forearm", ((1,), (2,))),
+        ("forearm", ((4,), (5,))),
+    ),
+)
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (LSP14, MPII16, COCO17, CROWDPOSE14, FLIC11)}

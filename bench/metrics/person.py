@@ -10,8 +10,10 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from bench.metrics.protocols import Hits, MetricValue, Protocol, lookup, summarise
+from bench.metrics.protocols import Hits, MetricValue, PersonProtocol, person_protocol, summarise
 from data.types import FloatArray, Person, PosePrediction, Skeleton
+
+IN_SPACE = "pck3d@150mm"  # default: says who is who in space, also for metrics that measure distances
 
 
 class PersonMetric(Metric):
@@ -29,12 +31,12 @@ class PersonMetric(Metric):
             skeleton: names the joints.
 
         Raises:
-            ValueError: if there is no such id, or the skeleton lacks what it measures.
+            ValueError: if there is no such id, it ranks everybody in an image, or the skeleton lacks what it measures.
         """
         super().__init__()
-        self.protocol = lookup(metric)
+        self.protocol = person_protocol(metric)
         self.skeleton = skeleton
-        nobody = self.protocol.score(np.zeros((0, len(skeleton.joints), 2)), (), skeleton)
+        nobody = self.protocol.score(np.zeros((0, len(skeleton.joints), self.protocol.dims)), (), skeleton)
         self.items, self.rows = nobody.hits.shape[1], nobody.rows
         self.set_dtype(torch.float64)  # torchmetrics fills in for a process without data, in this type and flat
         self.add_state("hits", [], "cat")
@@ -68,31 +70,34 @@ class PersonMetric(Metric):
         return summarise(self.protocol, Hits(hits, counted > 0, self.rows))
 
 
-def assign(prediction: PosePrediction, truth: Sequence[Person], protocol: Protocol, skeleton: Skeleton) -> FloatArray:
+def assign(
+    prediction: PosePrediction, truth: Sequence[Person], protocol: PersonProtocol, skeleton: Skeleton
+) -> FloatArray:
     """Give each true person at most one found person.
 
     One true person gets the best-scoring one. Of several, each found person, best score first, takes the person still
-    free on whom it has most hits; without a hit on anyone it takes nobody.
+    free on whom it has most hits; without a hit on anyone it takes nobody. In space a hit is one of `pck3d@150mm`.
 
     Args:
-        prediction: N found people, pixels of the original image.
+        prediction: N found people, pixels of the original image, or mm.
         truth: P true people of the same image.
         protocol: says what a hit is.
         skeleton: names the K joints.
 
     Returns:
-        (P, K, 2) pixels; NaN for a person who got none.
+        (P, K, 2) pixels or (P, K, 3) mm; NaN for a person who got none.
     """
     joints = prediction.joints.detach().cpu().double().numpy()
     order = prediction.scores.detach().cpu().argsort(descending=True, stable=True).tolist()
-    assigned = np.full((len(truth), len(skeleton.joints), 2), np.nan)
+    assigned = np.full((len(truth), len(skeleton.joints), protocol.dims), np.nan)
     if not order or not truth:
         return assigned
     if len(truth) == 1:
         assigned[0] = joints[order[0]]
         return assigned
+    judge = person_protocol(IN_SPACE) if protocol.kind == "body3d" else protocol
     repeated = np.repeat(joints, len(truth), 0)
-    counts = protocol.score(repeated, list(truth) * len(joints), skeleton).hits.sum(1).reshape(-1, len(truth))
+    counts = judge.score(repeated, list(truth) * len(joints), skeleton).hits.sum(1).reshape(-1, len(truth))
     for n in order:
         best = int(counts[n].argmax())
         if counts[n, best] > 0:

@@ -1,83 +1,81 @@
-"""The metric ids: what each one measures, over whom, and how it becomes the numbers of a record."""
+"""The metric ids: what each one measures, over whom, by whose rules; and how found poses are scored by them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.metrics import functional as F
-from bench.stats import bootstrap_ci
+from bench.metrics.conventions import (
+    SUFFIXES,
+    BodyMeasure,
+    Convention,
+    score_bodies,
+    score_joints,
+    score_sticks,
+)
+from bench.metrics.values import (
+    PERCENT,
+    Family,
+    Hits,
+    Kind,
+    MetricValue,
+    PeopleProtocol,
+    PersonProtocol,
+    Protocol,
+    Score,
+    summarise,
+    value_of,
+)
 from data.types import FloatArray, Person, Skeleton
 
-PERCENT = 100.0  # records hold percent
-
-
-@dataclass(frozen=True, eq=False)
-class Hits:
-    """Who hit what: N people, J items (joints or sticks)."""
-
-    hits: NDArray[Any]  # (N, J) bool, or a part of a hit in [0, 1]
-    counted: NDArray[np.bool_]  # (N, J)
-    rows: tuple[tuple[str, tuple[int, ...]], ...]  # (row of the table, the items averaged in it)
-
-
-Score = Callable[[FloatArray, Sequence[Person], Skeleton], Hits]
-Lengths = Callable[[Sequence[Person], Skeleton], FloatArray]  # (N,) pixels; NaN where a person has none
-Measure = Callable[[FloatArray, FloatArray, NDArray[np.int64], FloatArray], NDArray[Any]]  # as `functional.pck`
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """One metric id. A new id is one more definition in `PROTOCOLS`."""
-
-    id: str
-    title: str
-    source: str
-    score: Score  # (found (N, K, 2) pixels, N people, skeleton) -> hits; NaN where nothing was found
-    needs: str  # what a person must have to be counted, for the message when nobody has it
-    unit: str = "%"
-    higher_is_better: bool = True
-    version: int = 1  # raised when the numbers of an id change
-
-
-class MetricValue(NamedTuple):
-    """A metric as a record holds it. A NamedTuple: torchmetrics refuses a frozen dataclass as a result."""
-
-    value: float
-    unit: str
-    n: int  # people counted
-    ci95: tuple[float, float]
-    per_joint: dict[str, float]  # by row of the skeleton; a row without a counted item is absent
-    left_out: int  # people who could not be counted: no length to divide by, or nothing labelled
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the form of the record."""
-        return {
-            "value": self.value,
-            "unit": self.unit,
-            "n": self.n,
-            "ci95": list(self.ci95),
-            "per_joint": dict(self.per_joint),
-        }
+__all__ = [
+    "PERCENT",
+    "PROTOCOLS",
+    "VARIANTS",
+    "Hits",
+    "MetricValue",
+    "PeopleProtocol",
+    "PersonProtocol",
+    "Protocol",
+    "evaluate",
+    "lookup",
+    "person_protocol",
+    "summarise",
+    "value_of",
+]
 
 
 def lookup(metric: str) -> Protocol:
-    """Return the protocol of an id.
+    """Return the protocol of an id, or of a variant of one.
 
     Raises:
         ValueError: if there is none of that name; the message says the nearest.
     """
-    if metric in PROTOCOLS:
-        return PROTOCOLS[metric]
-    near = get_close_matches(metric, PROTOCOLS, n=3) or sorted(PROTOCOLS)
+    known = {**VARIANTS, **PROTOCOLS}
+    if metric in known:
+        return known[metric]
+    near = get_close_matches(metric, known if "/" in metric else PROTOCOLS, n=3) or sorted(PROTOCOLS)
     raise ValueError(f"no metric {metric!r}; use one of {', '.join(near)}")
+
+
+def person_protocol(metric: str) -> PersonProtocol:
+    """Return the protocol of an id that scores one pose for each person.
+
+    Raises:
+        ValueError: if there is none of that name, or it ranks everybody found in an image.
+    """
+    protocol = lookup(metric)
+    if not isinstance(protocol, PersonProtocol):
+        raise ValueError(f"{metric} ranks everybody found in an image; it cannot score one pose for each person")
+    return protocol
 
 
 def evaluate(
@@ -87,7 +85,8 @@ def evaluate(
 
     Args:
         ids: metric ids.
-        found: (N, K, 2) pixels of the original image; NaN where nothing was found.
+        found: (N, K, 2) pixels of the original image, or (N, K, 3) mm for metrics in space; NaN where nothing was
+            found.
         people: N true people; those to ignore are not scored.
         skeleton: names the K joints.
 
@@ -95,114 +94,169 @@ def evaluate(
         One value for each id, in the order of ``ids``.
 
     Raises:
-        ValueError: if an id is unknown, the shape is not (N, K, 2), or nobody can be counted.
+        ValueError: if an id is unknown or ranks everybody in an image, the shape is another, or nobody can be counted.
     """
-    protocols = [lookup(metric) for metric in ids]
+    protocols = [person_protocol(metric) for metric in ids]
     joints = np.asarray(found.detach().cpu().double() if isinstance(found, Tensor) else found, np.float64)
-    expected = (len(people), len(skeleton.joints), 2)
-    if joints.shape != expected:
-        raise ValueError(f"found joints of shape {joints.shape}; {skeleton.name} and its people need {expected}")
     keep = [i for i, person in enumerate(people) if not person.ignore]
     scored = [people[i] for i in keep]
+    for protocol in protocols:
+        expected = (len(people), len(skeleton.joints), protocol.dims)
+        if joints.shape != expected:
+            raise ValueError(f"found joints of shape {joints.shape}; {skeleton.name} and its people need {expected}")
     return {p.id: summarise(p, p.score(joints[keep], scored, skeleton)) for p in protocols}
 
 
-def summarise(protocol: Protocol, hits: Hits) -> MetricValue:
-    """Pool the hits: every counted item weighs the same in the value.
+# One choice of each kind may be made in an id, in this order; see `conventions.SUFFIXES`.
+TORSOS, OTHER_TORSO = ("hgt", "box"), ("hgt",)
+HEADS, JOINTS, TOTALS, LIMITS = ("official-head",), ("all-joints",), ("plain-mean",), ("strictly-less",)
 
-    A row is the plain mean of its items' shares, so left and right weigh the same however many of each are labelled.
-    Both are the way of the MPII and LSP evaluation codes.
+LSP_CODE = "LSP evaluation code by Pishchulin"
+INF_3DHP = "Mehta et al., 3DV 2017; evaluation code of MPI-INF-3DHP"
+H36M = "Ionescu et al., Human3.6M, TPAMI 2014"
+COCO = "cocodataset.org/#keypoints-eval, as pycocotools"
+CROWDPOSE = "Li et al., CrowdPose, CVPR 2019, as crowdposetools"
 
-    Raises:
-        ValueError: if nobody can be counted.
-    """
-    n = int(hits.counted.any(1).sum())
-    if not n:
-        people = len(hits.counted)
-        raise ValueError(
-            f"{protocol.id}: 0 of {people} people have {protocol.needs}; use a metric that this data allows"
+Scorer = Callable[[Convention], Score]
+Measure = Callable[..., NDArray[Any]]
+
+
+def _torso(measure: Measure) -> Scorer:
+    return lambda choice: partial(
+        score_joints, length=choice.torso, measure=partial(measure, compare=choice.compare), convention=choice
+    )
+
+
+def _head(threshold: float) -> Scorer:
+    return lambda choice: partial(
+        score_joints,
+        length="head",
+        measure=partial(F.pckh, threshold=threshold, compare=choice.compare),
+        convention=choice,
+    )
+
+
+def _stick(threshold: float, *, strict: bool) -> Scorer:
+    return lambda choice: partial(score_sticks, threshold=threshold, strict=strict, convention=choice)
+
+
+def _body(measure: BodyMeasure) -> Scorer:
+    return lambda choice: partial(score_bodies, measure=measure, convention=choice)
+
+
+def _aligned(found: FloatArray, truth: FloatArray, labelled: NDArray[np.bool_], _root: list[int]) -> NDArray[Any]:
+    return F.pa_mpjpe(found, truth, labelled)
+
+
+def _person(
+    stem: str,
+    title: str,
+    source: str,
+    needs: str,
+    scorer: Scorer,
+    *choices: tuple[str, ...],
+    kind: Kind = "person",
+    unit: str = "%",
+) -> list[PersonProtocol]:
+    """Define an id, and its variants: at most one suffix of each of the choices."""
+    made = []
+    for chosen in product(*(("", *choice) for choice in choices)):
+        suffixes = tuple(suffix for suffix in chosen if suffix)
+        convention = Convention.named(suffixes)
+        protocol = PersonProtocol(
+            id="/".join((stem, *suffixes)),
+            title="; ".join((title, *(SUFFIXES[suffix] for suffix in suffixes))),
+            source=source,
+            kind=kind,
+            unit=unit,
+            higher_is_better=unit == "%",
+            score=scorer(convention),
+            needs=needs,
+            total=convention.total,
         )
-    items = np.flatnonzero(hits.counted.any(0))
-    shares = {int(j): PERCENT * F.share(hits.hits[:, j], hits.counted[:, j]) for j in items}
-    rows = {name: [shares[j] for j in columns if j in shares] for name, columns in hits.rows}
-    per_joint = {name: float(np.mean(parts)) for name, parts in rows.items() if parts}
-    value = PERCENT * F.share(hits.hits, hits.counted)
-    interval = bootstrap_ci(hits.hits, hits.counted)
-    return MetricValue(value, protocol.unit, n, interval, per_joint, left_out=len(hits.counted) - n)
+        made.append(protocol)
+    return made
 
 
-def _truth(people: Sequence[Person], skeleton: Skeleton) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Stack the joints (N, K, 2) and what is labelled (N, K); N may be 0."""
-    k = len(skeleton.joints)
-    joints = np.array([p.joints for p in people], np.float64).reshape(-1, k, 2)
-    return joints, np.array([p.visible for p in people], np.int64).reshape(-1, k)
-
-
-def _torsos(people: Sequence[Person], skeleton: Skeleton) -> FloatArray:
-    """Length of each torso (N,); NaN where one of its ends is unlabelled."""
-    joints, visible = _truth(people, skeleton)
-    one, other = skeleton.torso
-    lengths = np.linalg.norm(joints[:, one] - joints[:, other], axis=-1)
-    return np.where((visible[:, [one, other]] > 0).all(1), lengths, np.nan)
-
-
-def _heads(people: Sequence[Person], skeleton: Skeleton) -> FloatArray:
-    return np.array([p.head_size for p in people], np.float64)
-
-
-def _joints(
-    found: FloatArray, people: Sequence[Person], skeleton: Skeleton, *, lengths: Lengths, measure: Measure
-) -> Hits:
-    """Score joints against a length of each person; who has none, and unscored joints, are not counted."""
-    truth, visible = _truth(people, skeleton)
-    norm = lengths(people, skeleton)
-    usable = np.isfinite(norm) & (norm > 0)
-    visible = np.where(usable[:, None], visible, 0)
-    visible[:, list(skeleton.unscored)] = 0
-    hits = measure(found, truth, visible, np.where(usable, norm, 1.0))
-    return Hits(hits, visible > 0, skeleton.rows)
-
-
-def _sticks(found: FloatArray, people: Sequence[Person], skeleton: Skeleton, *, threshold: float, strict: bool) -> Hits:
-    """Score sticks against their own lengths."""
-    truth, visible = _truth(people, skeleton)
-    hits = F.pcp(found, truth, visible, skeleton.sticks, threshold, strict=strict)
-    names = [name for name, _ in skeleton.sticks]
-    rows = tuple((row, tuple(i for i, name in enumerate(names) if name == row)) for row in dict.fromkeys(names))
-    return Hits(hits, F.labelled_sticks(visible, skeleton.sticks), rows)
-
-
-def _pck(threshold: float, source: str = "Yang & Ramanan, TPAMI 2013") -> Protocol:
+def _pck(threshold: float) -> list[PersonProtocol]:
     title = f"joints within {threshold} of the torso (left shoulder to right hip)"
-    score = partial(_joints, lengths=_torsos, measure=partial(F.pck, threshold=threshold))
-    return Protocol(f"pck@{threshold}", title, source, score, "a labelled torso")
+    scorer, source = _torso(partial(F.pck, threshold=threshold)), "Yang & Ramanan, TPAMI 2013"
+    return _person(f"pck@{threshold}", title, source, "a labelled torso", scorer, TORSOS, JOINTS, TOTALS, LIMITS)
 
 
-def _pckh(threshold: float, source: str = "Andriluka et al., CVPR 2014") -> Protocol:
-    title = f"joints within {threshold} of the head size"
-    score = partial(_joints, lengths=_heads, measure=partial(F.pckh, threshold=threshold))
-    return Protocol(f"pckh@{threshold}", title, source, score, "a head size: the data set has no head sizes")
+def _pckh(threshold: float, source: str = "Andriluka et al., CVPR 2014") -> list[PersonProtocol]:
+    title, needs = f"joints within {threshold} of the head size", "a head size: the data set has no head sizes"
+    return _person(f"pckh@{threshold}", title, source, needs, _head(threshold), HEADS, JOINTS, TOTALS, LIMITS)
 
 
-def _pcp(threshold: float, form: str, title: str, source: str) -> Protocol:
-    score = partial(_sticks, threshold=threshold, strict=form == "strict")
-    return Protocol(f"pcp@{threshold}/{form}", title, source, score, "a stick with all its joints labelled")
+def _pdj(threshold: float) -> list[PersonProtocol]:
+    title = f"joints within {threshold} of the torso diameter (left shoulder to right hip), as drawn for FLIC"
+    scorer, source = _torso(partial(F.pdj, threshold=threshold)), "Sapp & Taskar, MODEC, CVPR 2013"
+    return _person(f"pdj@{threshold}", title, source, "a labelled torso", scorer, OTHER_TORSO, TOTALS, LIMITS)
 
 
-_DEFINITIONS = (
+def _pcp(threshold: float, form: str, title: str, source: str) -> list[PersonProtocol]:
+    needs, scorer = "a stick with all its joints labelled", _stick(threshold, strict=form == "strict")
+    return _person(f"pcp@{threshold}/{form}", title, source, needs, scorer, TOTALS, LIMITS)
+
+
+def _space(stem: str, title: str, source: str, measure: BodyMeasure, unit: str = "%") -> list[PersonProtocol]:
+    needs, scorer = "joints in space with a root", _body(measure)
+    return _person(stem, title, source, needs, scorer, JOINTS, TOTALS, kind="body3d", unit=unit)
+
+
+def _people(stem: str, title: str, source: str = COCO, family: Family = "oks-ap") -> PeopleProtocol:
+    return PeopleProtocol(id=stem, title=title, source=source, kind="people", family=family)
+
+
+_SINGLE = (
     _pck(0.2),
     _pck(0.1),
-    Protocol(
+    _person(
         "pck-auc@0.2",
-        "area under PCK from 0 to 0.2 of the torso",
-        "LSP evaluation code: thresholds 0:0.01:0.2, trapezoids, divided by the range",
-        partial(_joints, lengths=_torsos, measure=F.pck_auc),
+        "area under PCK from 0 to 0.2 of the torso (left shoulder to right hip)",
+        f"{LSP_CODE}: thresholds 0:0.01:0.2, trapezoids, divided by the range",
         "a labelled torso",
+        _torso(F.pck_auc),
+        *(TORSOS, JOINTS, TOTALS, LIMITS),
     ),
     _pckh(0.5),
     _pckh(0.1),
     _pckh(0.11, source="the 'Mean@0.1' that the SimpleBaseline and HRNet code prints: index 11 of 0:0.01:0.5"),
-    _pcp(0.5, "strict", "sticks with both ends within 0.5 of their length", "LSP evaluation code by Pishchulin"),
+    _pcp(0.5, "strict", "sticks with both ends within 0.5 of their length", LSP_CODE),
     _pcp(0.5, "loose", "sticks with a mean end error within 0.5 of their length", "Ferrari et al., CVPR 2008"),
+    _pdj(0.2),
+    _pdj(0.1),
+    _pdj(0.05),
+    _space("pck3d@150mm", "joints less than 150 mm away, relative to the root", INF_3DHP, F.pck3d),
+    _space("auc3d", "mean of PCK3D at 0, 5, ..., 150 mm, relative to the root", INF_3DHP, F.auc3d),
+    _space("mpjpe", "mean distance of the joints, relative to the root", H36M, F.mpjpe, "mm"),
+    _space("pa-mpjpe", "mean distance of the joints after Procrustes alignment with scale", H36M, _aligned, "mm"),
 )
-PROTOCOLS: dict[str, Protocol] = {protocol.id: protocol for protocol in _DEFINITIONS}
+_MULTIPLE = (
+    _people("ap", "mean AP at OKS 0.50:0.05:0.95, 20 found people an image"),
+    _people("ap50", "AP at OKS 0.50"),
+    _people("ap75", "AP at OKS 0.75"),
+    _people("apm", "mean AP of people of 32^2 to 96^2 square pixels"),
+    _people("apl", "mean AP of people of more than 96^2 square pixels"),
+    _people("ar", "mean largest recall at OKS 0.50:0.05:0.95"),
+    _people("ar50", "largest recall at OKS 0.50"),
+    _people("ar75", "largest recall at OKS 0.75"),
+    _people("arm", "mean largest recall of people of 32^2 to 96^2 square pixels"),
+    _people("arl", "mean largest recall of people of more than 96^2 square pixels"),
+    _people("ap-easy", "mean AP of images with a crowd index below 0.2", CROWDPOSE),
+    _people("ap-medium", "mean AP of images with a crowd index from 0.2 to 0.8", CROWDPOSE),
+    _people("ap-hard", "mean AP of images with a crowd index of 0.8 and more", CROWDPOSE),
+    _people(
+        "mpii-ap",
+        "plain mean over 14 joints of AP, people matched at PCKh 0.5",
+        "Pishchulin et al., DeepCut, CVPR 2016; its script averages 15 numbers, papers since the 14",
+        "mpii-ap",
+    ),
+)
+VARIANTS: dict[str, PersonProtocol] = {protocol.id: protocol for made in _SINGLE for protocol in made}
+_SHOWN = [made[0].id for made in _SINGLE[:4]] + ["pckh@0.5/official-head"] + [made[0].id for made in _SINGLE[4:]]
+PROTOCOLS: dict[str, Protocol] = {
+    **{metric: VARIANTS[metric] for metric in _SHOWN},
+    **{protocol.id: protocol for protocol in _MULTIPLE},
+}

@@ -19,6 +19,11 @@ def person(joints, visible=None, head=30.0, ignore=False):
     return Person(joints, seen.astype(np.int64), np.zeros(4), head_size=head, ignore=ignore)
 
 
+PERSON_IDS = [p.id for p in PROTOCOLS.values() if p.kind == "person"]
+BODY_IDS = [p.id for p in PROTOCOLS.values() if p.kind == "body3d"]
+VARIANT_IDS = ["pck@0.2/hgt", "pckh@0.5/official-head/all-joints/plain-mean/strictly-less", "pcp@0.5/loose/plain-mean"]
+
+
 def crowd(skeleton, n, seed=0, noise=12.0):
     rng = np.random.default_rng(seed)
     truth = rng.uniform(0, 200, (n, len(skeleton.joints), 2))
@@ -41,7 +46,7 @@ def run(metric, skeleton, predictions, people, cuts):
     return tally.compute()
 
 
-@pytest.mark.parametrize("metric", PROTOCOLS)
+@pytest.mark.parametrize("metric", PERSON_IDS + VARIANT_IDS)
 def test_every_split_into_batches_gives_the_same(metric):
     found, people = crowd(MPII16, 40)
     truth = tuple((p,) for p in people)
@@ -49,6 +54,27 @@ def test_every_split_into_batches_gives_the_same(metric):
     expected = evaluate([metric], found, people, MPII16)[metric]
     for cuts in ((), (1,), (7, 8, 30), tuple(range(1, 40))):
         assert run(metric, MPII16, predictions, truth, cuts) == expected
+
+
+@pytest.mark.parametrize("metric", BODY_IDS)
+def test_every_split_gives_the_same_in_space(metric):
+    rng = np.random.default_rng(1)
+    truth = rng.normal(0, 400, (30, 16, 3))
+    truth[rng.random((30, 16)) < 0.1] = np.nan
+    truth[:, 6] = 0.0  # the pelvis
+    found = np.nan_to_num(truth) + rng.normal(0, 90, truth.shape)
+    people = tuple(replace(p, joints3d=joints) for p, joints in zip(crowd(MPII16, 30)[1], truth, strict=True))
+    expected = evaluate([metric], found, people, MPII16)[metric]
+    predictions = [prediction(joints, [0.5]) for joints in found]
+    for cuts in ((), (1,), tuple(range(1, 30))):
+        assert run(metric, MPII16, predictions, tuple((p,) for p in people), cuts) == expected
+
+
+def test_several_people_in_space_are_told_apart_also_where_distances_are_measured():
+    one, two = np.random.default_rng(2).normal(0, 400, (2, 16, 3))
+    people = (replace(person(one[:, :2]), joints3d=one), replace(person(two[:, :2]), joints3d=two))
+    result = run("mpjpe", MPII16, [prediction(np.stack([two, one]), [0.9, 0.8])], (people,), ())
+    assert (result.value, result.unit, result.n) == (0.0, "mm", 2)
 
 
 def test_two_processes_join_in_any_order_and_one_may_be_empty():
@@ -103,3 +129,8 @@ def test_an_ignored_person_absorbs_its_match_and_is_not_scored():
 def test_a_skeleton_without_what_the_metric_needs_is_refused_at_once():
     with pytest.raises(ValueError, match="0 sticks"):
         PersonMetric("pcp@0.5/strict", replace(COCO17, sticks=()))
+
+
+def test_a_metric_that_ranks_everybody_is_refused_at_once():
+    with pytest.raises(ValueError, match="ranks everybody"):
+        PersonMetric("ap", COCO17)

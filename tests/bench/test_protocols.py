@@ -145,7 +145,11 @@ def test_public_mpii_predictions_give_their_published_rows():
     heads = 0.6 * np.hypot(*(boxes[1] - boxes[0]))  # MPII evaluation code
     seen = 1 - truth["jnt_missing"].T.astype(int)
     people = [person(j, v, h) for j, v, h in zip(joints, seen, heads, strict=True)]
-    result = evaluate(["pckh@0.5", "pckh@0.1", "pckh@0.11"], found["preds"] - 1, people, MPII16)
+    ids = ["pckh@0.5", "pckh@0.1", "pckh@0.11", "pckh@0.5/plain-mean", "pckh@0.5/official-head"]
+    result = evaluate(ids, found["preds"] - 1, people, MPII16)
     rows = [round(v, 2) for v in result["pckh@0.5"].per_joint.values()]
     assert rows == [95.60, 92.71, 83.36, 76.74, 81.93, 73.36, 65.45]
-    assert [round(r.value, 2) for r in result.values()] == [82.34, 28.97, 33.14]
+    assert [round(r.value, 2) for r in result.values()] == [82.34, 28.97, 33.14, 81.46, 82.34]
+    official = result["pckh@0.5/official-head"].per_joint
+    assert official["head"] == pytest.approx((95.60 + 97.71) / 2, abs=0.005)  # head top and upper neck
+    assert [round(official[row], 2) for row in ("shoulder", "elbow", "wrist")] == rows[1:4]

@@ -30,8 +30,13 @@ def _truth() -> dict[str, np.ndarray]:
     return {"pos_gt_src": joints, "jnt_missing": missing, "headboxes_src": heads, "dataset_joints": names}
 
 
-def _record(name: str) -> dict[str, object]:
-    return {"image": name, "joints": [[k + 1, 5] for k in range(16)], "joints_vis": [0] + [1] * 15}
+def _record(name: str, y: int = 5) -> dict[str, object]:
+    return {"image": name, "joints": [[k + 1, y] for k in range(16)], "joints_vis": [0] + [1] * 15, "scale": 2.0}
+
+
+def _records(first: str, other: str) -> str:
+    """HRNet's records of the people of `_truth`."""
+    return json.dumps([_record(other if n else first, n + 1) for n in range(PEOPLE)])
 
 
 @pytest.fixture
@@ -58,13 +63,12 @@ def test_head_size_is_six_tenths_of_the_diagonal(folder: Path) -> None:
 
 def test_truth_without_images_can_be_read_but_not_looked_at(folder: Path) -> None:
     sample = mpii.read("val", folder.parent, ReadOptions())[3]
-    with pytest.raises(DataError, match=r"annot: gt_valid.mat names no image for row 3; bring valid.json"):
+    with pytest.raises(DataError, match=r"annot: gt_valid.mat names no image for row 3; bring valid.h5 or valid.json"):
         sample.pixels.load()
 
 
 def test_valid_json_names_the_images_row_by_row(folder: Path) -> None:
-    records = [_record("a.jpg"), *[_record("b.jpg")] * (PEOPLE - 1)]
-    (folder / "annot" / "valid.json").write_text(json.dumps(records))
+    (folder / "annot" / "valid.json").write_text(_records("a.jpg", "b.jpg"))
     first, second = mpii.read("val", folder.parent, ReadOptions())[:2]
     assert first.size == first.pixels.load().shape[:2] == (30, 40)
     with pytest.raises(DataError, match=r"b\.jpg: cannot be read"):
@@ -73,7 +77,7 @@ def test_valid_json_names_the_images_row_by_row(folder: Path) -> None:
 
 def test_a_valid_json_of_other_length_is_told(folder: Path) -> None:
     (folder / "annot" / "valid.json").write_text(json.dumps([_record("a.jpg")]))
-    with pytest.raises(DataError, match=r"valid\.json: 1 people, gt_valid\.mat has 2,958"):
+    with pytest.raises(DataError, match=r"valid\.json: 1 people, MPII val has 2,958"):
         mpii.read("val", folder.parent, ReadOptions())
 
 
@@ -82,7 +86,7 @@ def test_train_reads_the_json(folder: Path) -> None:
     (sample,) = mpii.read("train", folder.parent, ReadOptions())
     person = sample.people[0]
     np.testing.assert_array_equal(person.joints[1:], [[k, 4.0] for k in range(1, 16)])
-    assert (sample.size, person.visible[0], np.isnan(person.head_size)) == ((30, 40), 0, True)
+    assert (sample.size, person.visible[0], person.head_size) == ((30, 40), 0, 50.0)  # 25 px times the scale
 
 
 def test_damage_is_told(folder: Path) -> None:

@@ -2,13 +2,15 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import Params
 
-from data.skeletons import COCO17, LSP14, MPII16, SKELETONS
+from data.skeletons import COCO17, CROWDPOSE14, LSP14, MPII16, SKELETONS
 
 # The pairs as the data sets' own code lists them (protocol facts, 0-based).
 PAIRS = {
     "lsp14": [(0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9)],
     "mpii16": [(0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)],
     "coco17": [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)],
+    "crowdpose14": [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11)],
+    "flic11": [(0, 3), (1, 4), (2, 5), (6, 7), (8, 9)],
 }
 
 
@@ -31,7 +33,7 @@ def test_every_part_names_joints_that_exist(skeleton):
 
 
 def test_counts_are_those_of_the_names():
-    assert [len(s.joints) for s in (LSP14, MPII16, COCO17)] == [14, 16, 17]
+    assert [len(s.joints) for s in (LSP14, MPII16, COCO17, CROWDPOSE14)] == [14, 16, 17, 14]
 
 
 def test_coco_sigmas_are_pycocotools_own():

@@ -1,0 +1,176 @@
+"""Two records on the same people: what differs, how surely, and what else differs between the two runs.
+
+The numbers are computed again from the predictions of both, by the rules of today; a record that said another number
+is named in a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.metrics.coco_truth import read_results
+from bench.metrics.protocols import PROTOCOLS, PeopleProtocol, PersonProtocol, lookup
+from bench.paired import MetricDifference, ap_differences, difference
+from bench.prediction_files import read_joints
+from bench.predictions import AP_OF
+from bench.record import RunRecord, artefact
+from bench.score_ap import read_official
+from data import DATASETS, ReadOptions, data_root
+from data.types import FloatArray, Person, Skeleton
+
+AGREE = 0.005  # default: half of the last digit of a table with two decimals
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Record ``b`` against record ``a``."""
+
+    a: str
+    b: str
+    dataset: str
+    split: str
+    metrics: tuple[MetricDifference, ...]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the form of the command's document."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A record and where it is."""
+
+    path: Path
+    record: RunRecord
+
+    @classmethod
+    def read(cls, path: Path) -> _Side:
+        return cls(path, RunRecord.read(path))
+
+    @property
+    def tested_on(self) -> dict[str, object]:
+        """What decides which people a record is about."""
+        config = self.record.config
+        names = {
+            "data set": self.record.dataset,
+            "split": self.record.split,
+            "convention": config.get("convention", "pc"),
+        }
+        return {**names, "test limit": config.get("data", {}).get("test_limit")}
+
+    @property
+    def split(self) -> str:
+        """The split of the data set: val where it has no test, as the data module tests."""
+        splits = DATASETS[self.record.dataset].splits
+        return self.record.split if self.record.split in splits else "val"
+
+    def predictions(self) -> Path:
+        """Return the file of the predictions, unchanged since the run."""
+        file = self.path.parent / self.record.predictions.path
+        if not file.is_file():
+            raise UserError(f"{self.path}: its predictions {file.name} are not beside it; bring them, or run it again")
+        if artefact(file, file.parent).sha256 != self.record.predictions.sha256:
+            raise UserError(f"{file}: not the file that {self.path.name} describes (another SHA-256); run it again")
+        return file
+
+
+def compare(a: Path, b: Path) -> Comparison:
+    """Compare two records of one data set, person by person, or image by image where the number is AP.
+
+    Raises:
+        UserError: if a record or its predictions are missing or changed, or the two are not about the same people.
+        data.types.DataError: if the data set is not as it should be.
+    """
+    one, other = _Side.read(a), _Side.read(b)
+    _require_same_people(one, other)
+    several = DATASETS[one.record.dataset].people == "multi"
+    names = [name for name in one.record.metrics if name in other.record.metrics and name in PROTOCOLS]
+    metrics = _of_images(one, other, names) if several else _of_people(one, other, names)
+    if not metrics:
+        both = f"{a} has {', '.join(one.record.metrics)}; {b} {', '.join(other.record.metrics)}"
+        raise UserError(f"{both}; both must have one metric in common that their predictions can be compared by")
+    left = set(one.record.metrics) & set(other.record.metrics) - {metric.metric for metric in metrics}
+    told = [f"{name}: not compared, the stored predictions do not give it" for name in sorted(left)]
+    told += _unlike(one.record, other.record)
+    told += [line for metric in metrics for line in _recomputed(one, metric, metric.a)]
+    told += [line for metric in metrics for line in _recomputed(other, metric, metric.b)]
+    return Comparison(one.record.id, other.record.id, one.record.dataset, one.record.split, tuple(metrics), tuple(told))
+
+
+def _of_people(one: _Side, other: _Side, names: Sequence[str]) -> list[MetricDifference]:
+    """Compare by the metrics that score one pose a person."""
+    protocols = [p for p in map(lookup, names) if isinstance(p, PersonProtocol) and p.kind == "person"]
+    people, skeleton = _people(one), DATASETS[one.record.dataset].skeleton
+    a, b = (_joints(side, len(people), skeleton) for side in (one, other))
+    return [difference(protocol, a, b, people, skeleton) for protocol in protocols]
+
+
+def _of_images(one: _Side, other: _Side, names: Sequence[str]) -> list[MetricDifference]:
+    """Compare by the numbers of OKS-AP."""
+    ranked = [p.id for p in map(lookup, names) if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
+    dataset, limit = one.record.dataset, one.tested_on["test limit"]
+    if not ranked or dataset not in AP_OF:
+        return []
+    if limit is not None:
+        raise UserError(f"{one.path}: AP of the first {limit} images only; compare records of the whole split")
+    truth = read_official(dataset, one.split, data_root())
+    a, b = (read_results(side.predictions(), truth) for side in (one, other))
+    return ap_differences(ranked, truth, a, b, DATASETS[dataset].skeleton.sigmas)
+
+
+def _require_same_people(one: _Side, other: _Side) -> None:
+    for name, value in one.tested_on.items():
+        if other.tested_on[name] != value:
+            found = f"{one.path} has {name} {value}, {other.path} {other.tested_on[name]}"
+            raise UserError(f"{found}; only records about the same people can be compared")
+    if one.record.dataset not in DATASETS:
+        raise UserError(
+            f"{one.path}: no data set {one.record.dataset!r} here; `python -m bench list` shows what there is"
+        )
+
+
+def _people(side: _Side) -> list[Person]:
+    """Read the people of the test, in its order."""
+    entry, limit = DATASETS[side.record.dataset], side.tested_on["test limit"]
+    options = ReadOptions(convention=str(side.tested_on["convention"]), extra=False)
+    samples = entry.read(side.split, data_root(), options)
+    return [sample.people[0] for sample in (samples if limit is None else samples[: int(str(limit))])]
+
+
+def _joints(side: _Side, n: int, skeleton: Skeleton) -> FloatArray:
+    """Read the poses, (N, K, 2) pixels; NaN where nothing was found."""
+    joints, expected = read_joints(side.predictions()), (n, len(skeleton.joints), 2)
+    if joints.shape != expected:
+        raise UserError(f"{side.path}: predictions of shape {joints.shape}, its people need {expected}; run it again")
+    return joints
+
+
+def _unlike(one: RunRecord, other: RunRecord) -> list[str]:
+    """Say what else differs than the methods."""
+    told = []
+    pairs = {
+        "boxes": (one.boxes, other.boxes),
+        "training budgets": (one.config.get("budget_seconds"), other.config.get("budget_seconds")),
+        "commits": (one.environment.git_commit, other.environment.git_commit),
+    }
+    told += [f"different {name}: {a} and {b}" for name, (a, b) in pairs.items() if a != b]
+    told += [f"{r.id}: run from uncommitted changes" for r in (one, other) if r.environment.git_dirty]
+    if one.predictions.sha256 == other.predictions.sha256:
+        told.append("both records point to the same predictions")
+    return told
+
+
+def _recomputed(side: _Side, metric: MetricDifference, value: float) -> list[str]:
+    """Say where a record holds another number than its predictions give today."""
+    record, stored = side.record, side.record.metrics[metric.metric].value
+    made = record.config.get("protocols", {}).get(metric.metric)
+    now = PROTOCOLS[metric.metric].version
+    if made not in (None, now):
+        return [f"{record.id}: {metric.metric} {stored:.2f} by rules of version {made}, {value:.2f} by version {now}"]
+    if abs(stored - value) > AGREE:
+        return [f"{record.id}: {metric.metric} says {stored:.2f}, its predictions give {value:.2f}"]
+    return []
