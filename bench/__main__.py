@@ -129,9 +129,9 @@ def _score(arguments: argparse.Namespace) -> None:
     if arguments.json:
         return _emit({"metrics": {name: value.to_dict() for name, value in values.items()}})
     for name, value in values.items():
-        rows = "  ".join(f"{row} {number:.1f}" for row, number in value.per_joint.items())
+        rows = "  ".join(f"{row} {number:.2f}" for row, number in value.per_joint.items())
         low, high = value.ci95
-        print(f"{name:16} {value.value:6.2f} {value.unit} ({low:.1f}-{high:.1f}, n = {value.n})  {rows}")
+        print(f"{name:22} {value.value:6.2f} {value.unit} ({low:.1f}-{high:.1f}, n = {value.n})  {rows}")
 
 
 def _compare(arguments: argparse.Namespace) -> None:
@@ -157,6 +157,8 @@ def _explain_value(arguments: argparse.Namespace) -> None:
         return _emit([way.to_dict() for way in ways])
     for way in ways[: arguments.most]:
         print(f"{way.value:8.3f}  {way.protocol:28} {way.row:10} {way.words}")
+    if len(ways) > arguments.most:
+        print(f"and {len(ways) - arguments.most} more, farther away: --most {len(ways)} or --json lists all")
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -216,6 +218,7 @@ def _speed(arguments: argparse.Namespace) -> None:
     if arguments.json:
         return _emit(report.to_dict())
     _console(to_people=True).print(report.table())
+    print(report.ap_line())
     print(f"stored: {path}")
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from bench.compare import Comparison
 from bench.config import preset_names
 from bench.errors import UserError
 from bench.metrics.protocols import PROTOCOLS
@@ -15,6 +14,9 @@ from bench.record import RunRecord
 from data import DATASETS, Dataset, data_root
 from data.types import DataError
 from methods import METHODS
+
+if TYPE_CHECKING:
+    from bench.compare import Comparison
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
@@ -81,7 +83,7 @@ def result_table(newest: RunRecord, runs: Path) -> Table:
     """Compare a record with every other that was tested alike: the same data set, split, boxes and convention."""
     alike = sorted(_alike(newest, runs), key=lambda r: -next(iter(r.metrics.values())).value)
     table = Table(
-        title=f"{newest.dataset} {newest.split}, boxes: {newest.boxes}; percent, 95 % interval over people",
+        title=f"{newest.dataset} {newest.split}, boxes: {newest.boxes}; 95 % interval in brackets",
         title_justify="left",
     )
     table.add_column("method", no_wrap=True)

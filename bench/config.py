@@ -120,7 +120,7 @@ def resolve(
     *,
     seed: int = 0,
     boxes: str = "truth",
-    convention: str = "pc",
+    convention: str | None = None,
     budget: str | None = None,
     known: Sequence[str] = (),
 ) -> Cell:
@@ -128,13 +128,15 @@ def resolve(
 
     A budget takes the place of the preset's epochs: training lasts as long as the budget, and the learning-rate
     schedule is stretched over it. With ``--trainer.max_epochs`` given as well, whichever ends first ends it.
-    ``known`` are options that are no overrides, to be named where one of them is misspelt.
+    Without ``convention`` labels are read as the data set's first says. ``known`` are options that are no overrides, to
+    be named where one of them is misspelt.
 
     Raises:
         UserError: for a method, preset, data set, option or value that does not exist.
     """
     parser = option_parser(method, dataset)
     parser.set_defaults(_flat(read_preset(method, preset)))
+    convention = convention or DATASETS[dataset].conventions[0]
     if convention not in DATASETS[dataset].conventions:
         raise unknown(f"convention for {dataset}", convention, DATASETS[dataset].conventions)
     BoxSource.parse(boxes)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.record import atomically
-from data.types import FloatArray, PoseSample, Skeleton, UInt8Array, apply_affine
+from data.types import FloatArray, Person, PoseSample, Skeleton, UInt8Array, apply_affine
 from data.views import Look, PersonCrop, View, WholeImage
 
 # Okabe & Ito's colours, safe for the colour-blind: the person's left, right and middle; RGB.
@@ -80,12 +80,11 @@ def truth_sheet(
 
 
 def result_sheet(
-    samples: Sequence[PoseSample], found: Sequence[FloatArray], skeleton: Skeleton, *, size: int = 256
+    shown: Sequence[tuple[PoseSample, Person]], found: Sequence[FloatArray], skeleton: Skeleton, *, size: int = 256
 ) -> UInt8Array:
-    """Draw the first person of each sample with the truth (white, thin) and the prediction (coloured by side)."""
+    """Draw people, each with the truth (white, thin) and the prediction (coloured by side)."""
     view, tiles = PersonCrop((size, size), padding=1.5), []
-    for sample, joints in zip(samples, found, strict=True):
-        person = sample.people[0]
+    for (sample, person), joints in zip(shown, found, strict=True):
         picture, affine = tile(sample, view, Look(0, 0, person.box))
         everything = np.ones(len(skeleton.joints), bool)
         draw_pose(picture, apply_affine(joints, affine), everything, skeleton)

@@ -9,8 +9,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from bench.metrics.people import PeopleMetric
 from bench.metrics.person import PersonMetric
+from bench.metrics.protocols import lookup
+from bench.metrics.values import PeopleProtocol, Protocol
+from bench.predictions import coco_results
 from bench.record import Metric
+from bench.score_ap import average_precision
+from data.module import PoseDataModule
 from data.types import PoseBatch, PosePrediction, Skeleton
 
 
@@ -26,23 +32,34 @@ class Evaluate(pl.Callback):
 
     def __init__(self, protocols: Sequence[str], skeleton: Skeleton) -> None:
         """Make the metrics; an unknown id is refused here, before any training."""
-        self.metrics = {name: PersonMetric(name, skeleton) for name in protocols}
+        known = {name: lookup(name) for name in protocols}
+        self.by_oks = [n for n, p in known.items() if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
+        self.metrics = {
+            name: _metric(protocol, skeleton) for name, protocol in known.items() if name not in self.by_oks
+        }
         self.results: dict[str, Metric] = {}
         self.predictions: list[PosePrediction] = []
         self.image_ids: list[int] = []
         self.test_images_per_second = 0.0
 
-    def _update(self, outputs: Any, batch: PoseBatch) -> list[PosePrediction]:
+    def _update(self, outputs: Any, batch: PoseBatch) -> None:
         found = [prediction.cpu() for prediction in outputs["predictions"]]
         for metric in self.metrics.values():
             metric.update(found, batch.people)
-        return found
+        self.predictions += found
+        self.image_ids += batch.image_ids
 
-    def _compute(self) -> dict[str, Metric]:
-        results = {name: Metric.model_validate(metric.compute().to_dict()) for name, metric in self.metrics.items()}
+    def _compute(self, data: PoseDataModule, split: str) -> dict[str, Metric]:
+        values = {name: metric.compute() for name, metric in self.metrics.items()}
         for metric in self.metrics.values():
             metric.reset()
-        return results
+        if self.by_oks:
+            found = coco_results(self.predictions, self.image_ids)
+            values |= average_precision(data, split, found)
+        return {name: Metric.model_validate(value.to_dict()) for name, value in values.items()}
+
+    def _forget(self) -> None:
+        self.predictions, self.image_ids = [], []
 
     def on_validation_batch_end(
         self,
@@ -58,12 +75,13 @@ class Evaluate(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log a point of the learning curve."""
-        for name, metric in self._compute().items():
+        for name, metric in self._compute(_data(trainer), "val").items():
             pl_module.log(f"val/{name}", torch.tensor(metric.value, dtype=torch.float32))
+        self._forget()
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget an earlier test."""
-        self.predictions, self.image_ids = [], []
+        """Forget what came before."""
+        self._forget()
 
     def on_test_batch_end(
         self,
@@ -75,8 +93,7 @@ class Evaluate(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Count one batch, and keep it."""
-        self.predictions += self._update(outputs, batch)
-        self.image_ids += batch.image_ids
+        self._update(outputs, batch)
         now = time.perf_counter()
         if batch_idx == 0:
             self._first = (now, len(self.predictions))
@@ -85,4 +102,14 @@ class Evaluate(pl.Callback):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the numbers for the record."""
-        self.results = self._compute()
+        self.results = self._compute(_data(trainer), "test")
+
+
+def _metric(protocol: Protocol, skeleton: Skeleton) -> PersonMetric | PeopleMetric:
+    """Choose the metric that collects for a protocol."""
+    return (PeopleMetric if isinstance(protocol, PeopleProtocol) else PersonMetric)(protocol.id, skeleton)
+
+
+def _data(trainer: pl.Trainer) -> PoseDataModule:
+    data: PoseDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    return data

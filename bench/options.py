@@ -73,7 +73,7 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("--seed", type=int, default=0, help="%(default)s")
     run.add_argument("--budget", metavar="TIME", help="train this long (90s, 5m, 1h) instead of the preset's epochs")
     run.add_argument("--boxes", default="truth", help="truth (default) or jitter:0.1, simulated detector noise")
-    run.add_argument("--convention", default="pc", help="pc (default) or oc: whose left and right, for data with both")
+    run.add_argument("--convention", help="pc or oc: whose left and right; by default the data set's own")
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
     run.add_argument("--wandb", default="auto", choices=("auto", "online", "offline", "disabled"), help="%(default)s")
     run.add_argument("--group", help="group of the W&B run; DATASET/PRESET by default")

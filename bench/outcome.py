@@ -24,10 +24,12 @@ def picture(parts: Parts) -> Path | None:
     inputs, skeleton = parts.data.inputs("test"), parts.data.entry.skeleton
     shown = np.linspace(0, len(inputs) - 1, min(SHOWN, len(inputs))).astype(int)
     looks = [inputs.looks[i] for i in shown]
-    if any(look.person is None for look in looks):
+    people = [(inputs.samples[look.sample], look.person) for look in looks]
+    pairs = [(sample, sample.people[person]) for sample, person in people if person is not None]
+    if len(pairs) < len(looks):
         return None
     found, _ = predictions.best_person([parts.evaluate.predictions[i] for i in shown], len(skeleton.joints))
-    sheet = draw.result_sheet([inputs.samples[look.sample] for look in looks], list(found), skeleton)
+    sheet = draw.result_sheet(pairs, list(found), skeleton)
     path = parts.folder / "people.jpg"
     draw.write_picture(path, sheet)
     return path
@@ -56,7 +58,7 @@ def record(parts: Parts, started: str, device: torch.device, wandb: Wandb) -> Ru
         method=cell.method,
         preset=cell.preset,
         dataset=cell.dataset,
-        split="test",
+        split=parts.data.tested,
         boxes=cell.boxes,
         seed=cell.seed,
         config={**cell.config, "protocols": {name: PROTOCOLS[name].version for name in parts.evaluate.results}},

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from bench.metrics.ap_matches import NUMBERS, Matches
 from bench.metrics.coco_ap import CROWDED, EASY_BELOW, HARD_FROM, evaluate
-from bench.metrics.coco_truth import Truth, read_results, read_truth, truth_from_samples
+from bench.metrics.coco_truth import Results, Truth, read_results, read_truth, results_from_coco, truth_from_samples
 from bench.metrics.people import PeopleMetric
 from bench.metrics.protocols import MetricValue
 from bench.stats import FloatArray, bootstrap, interval
 from data import coco, crowdpose
 from data.annotations import find_folder
+from data.module import PoseDataModule
 from data.skeletons import COCO17, CROWDPOSE14
 from data.types import PosePrediction, PoseSample, Skeleton
 
@@ -54,9 +55,13 @@ def score_oks(dataset: str, truth: Truth, path: Path, say: Callable[[str], None]
     Raises:
         data.types.DataError: if the file is damaged or does not belong to the truth.
     """
+    return oks_values(dataset, truth, read_results(path, truth), say)
+
+
+def oks_values(dataset: str, truth: Truth, results: Results, say: Callable[[str], None]) -> dict[str, MetricValue]:
+    """Score results that are already read; see `score_oks`."""
     crowded = dataset == "crowdpose"
     sigmas: Sequence[float] = (CROWDPOSE14 if crowded else COCO17).sigmas
-    results = read_results(path, truth)
     found = evaluate(truth, results, sigmas=sigmas, crowding=crowded, keep_matches=True)
     for line in found.assumptions:
         say(line)
@@ -69,6 +74,17 @@ def score_oks(dataset: str, truth: Truth, path: Path, say: Callable[[str], None]
     return {
         name: MetricValue(value, "%", people[name], ends[name], {}, left_out) for name, value in found.values.items()
     }
+
+
+def average_precision(data: PoseDataModule, split: str, found: list[dict[str, object]]) -> dict[str, MetricValue]:
+    """Score what was found in a split that a data module serves.
+
+    The truth is the official annotation file, crowds and all; the samples themselves where a limit leaves some out.
+    """
+    name = data.tested if split == "test" else split
+    whole = data.test_limit is None and name in data.entry.splits
+    truth = read_official(data.dataset, name, data.root_folder) if whole else truth_from_samples(data.samples(split))
+    return oks_values(data.dataset, truth, results_from_coco(found, truth), lambda line: None)
 
 
 def score_groups(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data import coco, lsp, mpii, synthetic
-from data.skeletons import COCO17, LSP14, MPII16
+from data import coco, crowdpose, flic, lsp, mpii, mpii_multi, synthetic
+from data.skeletons import COCO17, CROWDPOSE14, FLIC11, LSP14, MPII16
 from data.types import DataError, PoseSample, Skeleton
 
 
@@ -38,7 +38,7 @@ class Dataset:
     folders: tuple[str, ...] = ()  # accepted names under $POSE_DATA; empty: nothing on disk is needed
     extra_folders: tuple[str, ...] = ()  # the same of extra training data that belongs to the set
     source: str = ""  # how to get it
-    conventions: tuple[str, ...] = ("pc",)
+    conventions: tuple[str, ...] = ("pc",)  # whose left and right the labels can be read with; the first is the default
 
     @property
     def has_extra(self) -> bool:
@@ -60,6 +60,7 @@ def data_root() -> Path:
 
 DRAWN = "drawn on the fly: nothing to bring, nothing on disk"
 TORSO_AND_STICKS = ("pck@0.2", "pck@0.1", "pcp@0.5/strict", "pcp@0.5/loose")
+OKS_AP = ("ap", "ap50", "ap75", "apm", "apl", "ar", "ar50", "ar75", "arm", "arl")
 _ENTRIES = (
     Dataset(
         name="synthetic",
@@ -106,7 +107,7 @@ _ENTRIES = (
         skeleton=MPII16,
         splits=mpii.SPLITS,
         read=mpii.read,
-        protocols=("pckh@0.5", "pckh@0.1", "pckh@0.11"),
+        protocols=("pckh@0.5", "pckh@0.1", "pckh@0.11", "pckh@0.5/official-head", "pckh@0.5/plain-mean"),
         folders=mpii.FOLDERS,
         source="put mpii/ (annot/gt_valid.mat, annot/*.json, images/) under $POSE_DATA; human-pose.mpi-inf.mpg.de",
     ),
@@ -116,10 +117,43 @@ _ENTRIES = (
         skeleton=COCO17,
         splits=coco.SPLITS,
         read=coco.read,
-        protocols=("pck@0.2", "pck@0.1"),
+        protocols=OKS_AP,
         people="multi",
         folders=coco.FOLDERS,
         source="put coco/ (annotations/, images/) under $POSE_DATA; cocodataset.org",
+    ),
+    Dataset(
+        name="crowdpose",
+        title="CrowdPose, crops of truth boxes",
+        skeleton=CROWDPOSE14,
+        splits=crowdpose.SPLITS,
+        read=crowdpose.read,
+        protocols=(*OKS_AP, "ap-easy", "ap-medium", "ap-hard"),
+        people="multi",
+        folders=crowdpose.FOLDERS,
+        source="put crowdpose/ (crowdpose_{train,val,test}.json, images/) under $POSE_DATA; Jeff-sjtu/CrowdPose",
+    ),
+    Dataset(
+        name="mpii-multi",
+        title="MPII's groups of people, to score predictions on",
+        skeleton=MPII16,
+        splits=mpii_multi.SPLITS,
+        read=mpii_multi.read,
+        protocols=("mpii-ap",),
+        people="multi",
+        folders=mpii.FOLDERS,
+        source="put mpii/annot/rmpe_multiperson_val.txt under $POSE_DATA; the RMPE repository",
+    ),
+    Dataset(
+        name="flic",
+        title="Frames Labeled In Cinema, upper bodies",
+        skeleton=FLIC11,
+        splits=tuple(flic.SPLITS),
+        read=flic.read,
+        protocols=("pdj@0.2", "pdj@0.1", "pdj@0.05", "pdj@0.2/hgt"),
+        folders=flic.FOLDERS,
+        source="put flic/ (flic-joints-oc.mat or valid.h5, and the frames) under $POSE_DATA; bensapp.github.io",
+        conventions=flic.CONVENTIONS,
     ),
 )
 DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ENTRIES}

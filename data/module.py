@@ -83,11 +83,16 @@ class PoseDataModule(pl.LightningDataModule):
         """The registered data set."""
         return DATASETS[self.dataset]
 
+    @property
+    def tested(self) -> str:
+        """The split that a test is made on: `val` where a data set keeps its test labels to itself."""
+        return "test" if "test" in self.entry.splits else "val"
+
     def _samples(self, split: str) -> list[PoseSample]:
         """Read ``train``, ``val`` or ``test`` once."""
         has_val = "val" in self.entry.splits
         if split == "test" or (split == "val" and has_val):
-            return self._read(split if split in self.entry.splits else "val")[: self.test_limit]
+            return self._read(self.tested if split == "test" else split)[: self.test_limit]
         samples = self._read("train")[: self.train_limit]
         if has_val:
             return samples
@@ -97,7 +102,12 @@ class PoseDataModule(pl.LightningDataModule):
         return [sample for i, sample in enumerate(samples) if i not in set(held)]
 
     def _read_split(self, split: str) -> list[PoseSample]:
-        return self.entry.read(split, self.root or data_root(), self.options)
+        return self.entry.read(split, self.root_folder, self.options)
+
+    @property
+    def root_folder(self) -> Path:
+        """The folder of all data sets."""
+        return self.root or data_root()
 
     def _inputs(self, split: str) -> Inputs:
         """Return the network inputs of a split."""

@@ -37,8 +37,9 @@ def test_left_and_right_have_their_own_colours():
 def test_sheets_have_a_tile_a_sample():
     samples = [make_sample(i) for i in range(5)]
     assert draw.truth_sheet(samples, LSP14, size=64).shape == (2 * 66, 3 * 66, 3)
-    found = [sample.people[0].joints for sample in samples]
-    assert draw.result_sheet(samples, found, LSP14, size=64).shape == (2 * 66, 3 * 66, 3)
+    shown = [(sample, sample.people[0]) for sample in samples]
+    found = [person.joints for _, person in shown]
+    assert draw.result_sheet(shown, found, LSP14, size=64).shape == (2 * 66, 3 * 66, 3)
 
 
 def test_the_best_scoring_person_is_kept_and_nobody_is_nan():
