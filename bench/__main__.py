@@ -218,7 +218,7 @@ def _speed(arguments: argparse.Namespace) -> None:
     if arguments.json:
         return _emit(report.to_dict())
     _console(to_people=True).print(report.table())
-    print(report.ap_line())
+    print(*report.lines(), sep="\n")
     print(f"stored: {path}")
 
 

@@ -19,6 +19,7 @@ from bench.predictions import AP_OF
 from bench.record import RunRecord, artefact
 from bench.score_ap import read_official
 from data import DATASETS, ReadOptions, data_root
+from data.ahead import only_people
 from data.types import FloatArray, Person, Skeleton
 
 AGREE = 0.005  # default: half of the last digit of a table with two decimals
@@ -138,7 +139,7 @@ def _people(side: _Side) -> list[Person]:
     entry, limit = DATASETS[side.record.dataset], side.tested_on["test limit"]
     options = ReadOptions(convention=str(side.tested_on["convention"]), extra=False)
     samples = entry.read(side.split, data_root(), options)
-    return [sample.people[0] for sample in (samples if limit is None else samples[: int(str(limit))])]
+    return only_people(samples if limit is None else samples[: int(str(limit))], f"drawing {entry.name} {side.split}")
 
 
 def _joints(side: _Side, n: int, skeleton: Skeleton) -> FloatArray:

@@ -13,7 +13,7 @@ from data import DATASETS, ReadOptions, data_root
 from data.check import CheckReport, check_samples
 
 Progress = Callable[[str], Callable[[int, int], None]]
-PREVIEWED = 48  # samples of a contact sheet
+PREVIEWED = 49  # samples of a contact sheet
 
 
 def preview(dataset: str, split: str, path: Path, *, root: Path | None, joints: bool) -> None:

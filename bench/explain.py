@@ -15,6 +15,7 @@ from bench.metrics.conventions import SUFFIXES, Convention, Length, score_joints
 from bench.metrics.protocols import PROTOCOLS, VARIANTS, Hits, PersonProtocol, value_of
 from bench.prediction_files import read_found
 from data import DATASETS, ReadOptions, data_root
+from data.ahead import only_people
 from data.types import FloatArray, Person, Skeleton
 
 TOTAL = "total"
@@ -184,4 +185,4 @@ def _people(dataset: str, split: str, convention: str) -> list[Person]:
     if wanted not in entry.splits:
         raise UserError(f"--split {split}: {dataset} has {', '.join(entry.splits)}")
     samples = entry.read(wanted, data_root(), ReadOptions(convention=convention, extra=False))
-    return [sample.people[0] for sample in samples]
+    return only_people(samples, f"drawing {dataset} {wanted}")

@@ -19,6 +19,7 @@ from bench.prediction_files import read_found, read_joints
 from bench.record import atomically
 from bench.row_order import doubt
 from data import DATASETS, Dataset, ReadOptions, data_root
+from data.ahead import only_people
 from data.types import DataError, FloatArray, Person, PosePrediction
 
 __all__ = ["best_person", "coco_results", "evaluate", "read_joints", "save", "score"]
@@ -140,7 +141,7 @@ def _score_person(entry: Dataset, path: Path, split: str, options: ReadOptions, 
 
 
 def _people(entry: Dataset, split: str, options: ReadOptions) -> list[Person]:
-    return [sample.people[0] for sample in entry.read(split, data_root(), options)]
+    return only_people(entry.read(split, data_root(), options), f"drawing {entry.name} {split}")
 
 
 def _others(entry: Dataset, split: str, options: ReadOptions, count: int) -> dict[str, list[Person]]:

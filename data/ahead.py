@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.pixels import PixelStore
-from data.types import ImageFile, Person, PoseSample, UInt8Array
+from data.types import Person, PoseSample, UInt8Array
 
 CHUNK = 16  # samples handed to a process at a time
 FEW = 64  # samples that are not worth starting processes for
@@ -25,8 +25,8 @@ def cores() -> int:
 
 
 def needs_drawing(samples: Sequence[PoseSample]) -> bool:
-    """Say whether the pixels come from recipes."""
-    return bool(samples) and not isinstance(samples[0].pixels, ImageFile)
+    """Say whether pixels and people come from recipes."""
+    return bool(samples) and samples[0].drawn
 
 
 def draw_ahead(samples: Sequence[PoseSample], max_bytes: int, title: str) -> tuple[list[PoseSample], PixelStore]:
@@ -48,6 +48,13 @@ def draw_ahead(samples: Sequence[PoseSample], max_bytes: int, title: str) -> tup
             advance.advance(advance.task_ids[0])
     store.samples = known
     return known, store
+
+
+def only_people(samples: Sequence[PoseSample], title: str) -> list[Person]:
+    """Return the one person of each sample; what must be drawn for it is drawn by all cores."""
+    if needs_drawing(samples):
+        samples, _ = draw_ahead(samples, 0, title)
+    return [sample.people[0] for sample in samples]
 
 
 def _draw(sample: PoseSample) -> tuple[UInt8Array, tuple[Person, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -96,6 +96,7 @@ class Person:
 class PoseSample:
     """One image and everyone in it. No pixels: ``pixels.load()`` brings them."""
 
+    drawn: ClassVar[bool] = False  # a recipe: even its people are known only once it is drawn
     image_id: int
     pixels: Pixels
     size: tuple[int, int]  # H, W

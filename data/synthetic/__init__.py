@@ -63,6 +63,7 @@ def render(recipe: Drawn) -> tuple[UInt8Array, tuple[Truth, ...]]:
 class DrawnSample(PoseSample):
     """A sample whose people are known once it is drawn: at the first look, because of who hides what."""
 
+    drawn = True
     pixels: Drawn
     skeleton: Skeleton
 

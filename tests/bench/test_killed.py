@@ -16,7 +16,13 @@ LONG = [word if word != "3" else "40" for word in TINY]  # epochs
 def start(out):
     command = [sys.executable, "-m", "bench", "run", "--method", "simplebaseline", "--wandb", "disabled", *LONG]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "text": True}
-    return subprocess.Popen([*command, "--out", str(out)], env={**os.environ, "OMP_NUM_THREADS": "1"}, **pipes)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*command, "--out", str(out)], env=environment, preexec_fn=hear_ctrl_c, **pipes)
+
+
+def hear_ctrl_c():
+    """A shell's background job ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def until_epoch(process, number):
