@@ -169,9 +169,11 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 
 def _data(arguments: argparse.Namespace) -> None:
-    from bench.datasets import check, preview
+    from bench.datasets import bring_from, check, preview
 
     _known_dataset(arguments.dataset)
+    if arguments.source:
+        _say(f"brought to {bring_from(arguments.dataset, arguments.source, root=arguments.root)}")
     if arguments.preview:
         preview(
             arguments.dataset,

@@ -10,6 +10,7 @@ import numpy as np
 from bench import draw
 from bench.errors import UserError
 from data import DATASETS, ReadOptions, data_root
+from data.bring import bring
 from data.check import CheckReport, check_samples
 
 Progress = Callable[[str], Callable[[int, int], None]]
@@ -26,6 +27,19 @@ def preview(dataset: str, split: str, path: Path, *, root: Path | None, joints: 
     samples = entry.read(split, root or data_root(), ReadOptions())
     shown = np.linspace(0, len(samples) - 1, min(PREVIEWED, len(samples))).astype(int)
     draw.write_picture(path, draw.truth_sheet([samples[i] for i in shown], entry.skeleton, joints=joints))
+
+
+def bring_from(dataset: str, source: Path, *, root: Path | None) -> Path:
+    """Put the data set where its reader looks for it.
+
+    Raises:
+        UserError: if it is drawn.
+        data.types.DataError: if the source is damaged or the place is taken.
+    """
+    entry = DATASETS[dataset]
+    if not entry.folders:
+        raise UserError(f"--from {source}: {dataset} is {entry.source}")
+    return bring(source, root or data_root(), entry.folders[0])
 
 
 def check(dataset: str, *, root: Path | None, progress: Progress) -> list[CheckReport]:

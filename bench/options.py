@@ -111,6 +111,7 @@ def _add_tools(add: Add) -> None:
     data = add("data", "check a data set, or look at it")
     data.add_argument("dataset", metavar="D", help="a name that `list` shows")
     data.add_argument("--root", type=Path, metavar="DIR", help="folder of all data sets; $POSE_DATA by default")
+    data.add_argument("--from", dest="source", type=Path, metavar="PATH", help="a folder or archive to bring it from")
     data.add_argument("--preview", type=Path, metavar="FILE", help="write a contact sheet (.png or .jpg) instead")
     data.add_argument("--split", default="train", help="what the sheet shows; %(default)s")
     data.add_argument("--no-joints", action="store_true", help="leave the joints out of the sheet")
