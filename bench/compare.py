@@ -66,8 +66,7 @@ class _Side:
     @property
     def split(self) -> str:
         """The split of the data set: val where it has no test, as the data module tests."""
-        splits = DATASETS[self.record.dataset].splits
-        return self.record.split if self.record.split in splits else "val"
+        return DATASETS[self.record.dataset].stands_for(self.record.split)
 
     def predictions(self) -> Path:
         """Return the file of the predictions, unchanged since the run."""

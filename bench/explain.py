@@ -181,7 +181,7 @@ def _suffixes(metric: str) -> int:
 def _people(dataset: str, split: str, convention: str) -> list[Person]:
     """Read the people of a split, in its order."""
     entry = DATASETS[dataset]
-    wanted = "val" if split == "test" and "test" not in entry.splits else split
+    wanted = entry.stands_for(split)
     if wanted not in entry.splits:
         raise UserError(f"--split {split}: {dataset} has {', '.join(entry.splits)}")
     samples = entry.read(wanted, data_root(), ReadOptions(convention=convention, extra=False))

@@ -58,7 +58,7 @@ def record(parts: Parts, started: str, device: torch.device, wandb: Wandb) -> Ru
         method=cell.method,
         preset=cell.preset,
         dataset=cell.dataset,
-        split=parts.data.tested,
+        split=parts.data.entry.stands_for("test"),
         boxes=cell.boxes,
         seed=cell.seed,
         config={**cell.config, "protocols": {name: PROTOCOLS[name].version for name in parts.evaluate.results}},

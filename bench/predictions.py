@@ -95,7 +95,7 @@ def score(
         DataError: if the data set cannot be read, or a results list does not belong to it.
     """
     entry = DATASETS[dataset]
-    chosen = "val" if split == "test" and "test" not in entry.splits else split
+    chosen = entry.stands_for(split)
     if chosen not in entry.splits:
         raise UserError(f"--split {chosen}: {dataset} has {', '.join(entry.splits)}")
     if truth is not None and dataset not in AP_OF:

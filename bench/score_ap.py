@@ -7,21 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bench.metrics.ap_matches import NUMBERS, Matches
-from bench.metrics.coco_ap import CROWDED, EASY_BELOW, HARD_FROM, evaluate
+from bench.metrics.coco_ap import evaluate
 from bench.metrics.coco_truth import Results, Truth, read_results, read_truth, results_from_coco, truth_from_samples
 from bench.metrics.people import PeopleMetric
 from bench.metrics.protocols import MetricValue
 from bench.stats import FloatArray, bootstrap, interval
-from data import coco, crowdpose
+from data import DATASETS, coco, crowdpose
 from data.annotations import find_folder
 from data.module import PoseDataModule
-from data.skeletons import COCO17, CROWDPOSE14
 from data.types import PosePrediction, PoseSample, Skeleton
 
-_Part = tuple[str, int, NDArray[np.bool_]]  # number, range of areas, (I,) images
 RESAMPLES = 200  # default: fewer than for people, since everybody found is ranked again each time
 
 
@@ -60,19 +57,17 @@ def score_oks(dataset: str, truth: Truth, path: Path, say: Callable[[str], None]
 
 def oks_values(dataset: str, truth: Truth, results: Results, say: Callable[[str], None]) -> dict[str, MetricValue]:
     """Score results that are already read; see `score_oks`."""
-    crowded = dataset == "crowdpose"
-    sigmas: Sequence[float] = (CROWDPOSE14 if crowded else COCO17).sigmas
+    sigmas, crowded = DATASETS[dataset].skeleton.sigmas, dataset == "crowdpose"
     found = evaluate(truth, results, sigmas=sigmas, crowding=crowded, keep_matches=True)
     for line in found.assumptions:
         say(line)
     if found.matches is None:
         raise ValueError("no matches kept; the intervals need them")
-    parts = _parts(truth, list(found.values))
-    ends = _intervals(found.matches, parts)
+    ends = _intervals(found.matches, list(found.values))
     left_out = len(truth.owners) - found.people
-    people = {name: int((found.matches.people[area] * images).sum()) for name, (_, area, images) in parts.items()}
     return {
-        name: MetricValue(value, "%", people[name], ends[name], {}, left_out) for name, value in found.values.items()
+        name: MetricValue(value, "%", _people(found.matches, name), ends[name], {}, left_out)
+        for name, value in found.values.items()
     }
 
 
@@ -81,7 +76,7 @@ def average_precision(data: PoseDataModule, split: str, found: list[dict[str, ob
 
     The truth is the official annotation file, crowds and all; the samples themselves where a limit leaves some out.
     """
-    name = data.tested if split == "test" else split
+    name = data.entry.stands_for(split)
     whole = data.test_limit is None and name in data.entry.splits
     truth = read_official(data.dataset, name, data.root_folder) if whole else truth_from_samples(data.samples(split))
     return oks_values(data.dataset, truth, results_from_coco(found, truth), lambda line: None)
@@ -121,33 +116,23 @@ def score_groups(
     return {"mpii-ap": metric.compute()}
 
 
-def _parts(truth: Truth, names: Sequence[str]) -> dict[str, _Part]:
-    """Say over whom each number is: as which number of `Matches.values`, of what area, in which images."""
-    index, every = truth.crowd_index, np.ones(len(truth.image_ids), np.bool_)
-    classes = (index < EASY_BELOW, (index >= EASY_BELOW) & (index < HARD_FROM), index >= HARD_FROM)
-    crowded = {name: ("ap", 0, images) for name, images in zip(CROWDED, classes, strict=True)}
-    plain = {name: (name, NUMBERS[name.replace("ar", "ap")][1], every) for name in names if name not in CROWDED}
-    return {name: crowded[name] if name in crowded else plain[name] for name in names}
+def _people(matches: Matches, name: str) -> int:
+    """Count the people to find for a number: of its images, or of its range of areas."""
+    if name in matches.classes:
+        return int(matches.people[0] @ matches.classes[name])
+    return int(matches.people[NUMBERS[name.replace("ar", "ap")][1]].sum())
 
 
-def _intervals(matches: Matches, parts: dict[str, _Part]) -> dict[str, tuple[float, float]]:
+def _intervals(matches: Matches, names: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Draw the images again and again; a number that a draw lacks (nobody of that size in it) skips that draw."""
     images = len(matches.image_ids)
 
     def statistic(drawn: FloatArray) -> FloatArray:
-        return np.array([_numbers(matches, times.astype(np.int64), parts) for times in drawn])
+        scored = [matches.values(times.astype(np.int64)) for times in drawn]
+        return np.array([[values.get(name, np.nan) for name in names] for values in scored])
 
     values = bootstrap(statistic, np.ones(images, np.int64), resamples=RESAMPLES)
-    return {name: _ends(values[:, column], images) for column, name in enumerate(parts)}
-
-
-def _numbers(matches: Matches, times: NDArray[np.int64], parts: dict[str, _Part]) -> list[float]:
-    """Score one draw."""
-    everywhere = matches.values(times)
-    drawn = {
-        name: everywhere if images.all() else matches.values(times * images) for name, (_, _, images) in parts.items()
-    }
-    return [drawn[name].get(number, float("nan")) for name, (number, _, _) in parts.items()]
+    return {name: _ends(column, images) for name, column in zip(names, values.T, strict=True)}
 
 
 def _ends(values: FloatArray, images: int) -> tuple[float, float]:

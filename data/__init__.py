@@ -40,6 +40,10 @@ class Dataset:
     source: str = ""  # how to get it
     conventions: tuple[str, ...] = ("pc",)  # whose left and right the labels can be read with; the first is the default
 
+    def stands_for(self, split: str) -> str:
+        """Return the split to read: `val` for a `test` whose labels the data set keeps to itself."""
+        return "val" if split == "test" and "test" not in self.splits else split
+
     @property
     def has_extra(self) -> bool:
         """Whether the extra training data is on this machine."""

@@ -83,16 +83,11 @@ class PoseDataModule(pl.LightningDataModule):
         """The registered data set."""
         return DATASETS[self.dataset]
 
-    @property
-    def tested(self) -> str:
-        """The split that a test is made on: `val` where a data set keeps its test labels to itself."""
-        return "test" if "test" in self.entry.splits else "val"
-
     def _samples(self, split: str) -> list[PoseSample]:
         """Read ``train``, ``val`` or ``test`` once."""
         has_val = "val" in self.entry.splits
         if split == "test" or (split == "val" and has_val):
-            return self._read(self.tested if split == "test" else split)[: self.test_limit]
+            return self._read(self.entry.stands_for(split))[: self.test_limit]
         samples = self._read("train")[: self.train_limit]
         if has_val:
             return samples
