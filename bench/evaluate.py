@@ -16,6 +16,7 @@ from bench.metrics.values import PeopleProtocol, Protocol
 from bench.predictions import coco_results
 from bench.record import Metric
 from bench.score_ap import average_precision
+from bench.stages import Scores, StageScores
 from data.module import PoseDataModule
 from data.types import PoseBatch, PosePrediction, Skeleton
 
@@ -25,6 +26,7 @@ class Evaluate(pl.Callback):
 
     Attributes:
         results: what the test gave, by protocol id.
+        stages: the same for every stage of a method that has stages.
         predictions: one per test input, in the order of the split.
         image_ids: their images.
         test_images_per_second: inputs through loading and ``predict``, the first batch apart.
@@ -38,6 +40,8 @@ class Evaluate(pl.Callback):
             name: _metric(protocol, skeleton) for name, protocol in known.items() if name not in self.by_oks
         }
         self.results: dict[str, Metric] = {}
+        self.stages: Scores = {}
+        self._stages = StageScores(protocols, skeleton)
         self.predictions: list[PosePrediction] = []
         self.image_ids: list[int] = []
         self.test_images_per_second = 0.0
@@ -82,6 +86,7 @@ class Evaluate(pl.Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget what came before."""
         self._forget()
+        self._stages.reset()
 
     def on_test_batch_end(
         self,
@@ -94,6 +99,7 @@ class Evaluate(pl.Callback):
     ) -> None:
         """Count one batch, and keep it."""
         self._update(outputs, batch)
+        self._stages.update(outputs.get("stages", {}), batch.people)
         now = time.perf_counter()
         if batch_idx == 0:
             self._first = (now, len(self.predictions))
@@ -103,6 +109,7 @@ class Evaluate(pl.Callback):
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the numbers for the record."""
         self.results = self._compute(_data(trainer), "test")
+        self.stages = self._stages.compute()
 
 
 def _metric(protocol: Protocol, skeleton: Skeleton) -> PersonMetric | PeopleMetric:

@@ -8,21 +8,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench import draw, predictions
+from bench import draw, predictions, stages
 from bench.cost import latency_ms, network_cost
 from bench.environment import device_name, environment, peak_memory_mb
+from bench.inside import inside_sheet
 from bench.metrics.protocols import PROTOCOLS
 from bench.parts import Parts
 from bench.record import SCHEMA_VERSION, Cost, RunRecord, Wandb, artefact
 from bench.tracker import TrackerInfo
 
 SHOWN = 16  # test people in the picture of a run
+OPENED = 4  # of them in the picture of the method's inside
 
 
 def picture(parts: Parts) -> Path | None:
     """Draw some test people, evenly spaced, with prediction and truth."""
     inputs, skeleton = parts.data.inputs("test"), parts.data.entry.skeleton
-    shown = np.linspace(0, len(inputs) - 1, min(SHOWN, len(inputs))).astype(int)
+    shown = _spread(len(inputs), SHOWN)
     looks = [inputs.looks[i] for i in shown]
     people = [(inputs.samples[look.sample], look.person) for look in looks]
     pairs = [(sample, sample.people[person]) for sample, person in people if person is not None]
@@ -33,6 +35,31 @@ def picture(parts: Parts) -> Path | None:
     path = parts.folder / "people.jpg"
     draw.write_picture(path, sheet)
     return path
+
+
+def _spread(length: int, wanted: int) -> list[int]:
+    """Choose evenly spaced positions."""
+    return [int(i) for i in np.linspace(0, length - 1, min(wanted, length))]
+
+
+def inside(parts: Parts) -> Path | None:
+    """Draw the method's own view of some test people, where it has one."""
+    inputs = parts.data.inputs("test")
+    sheet = inside_sheet(parts.method, inputs, _spread(len(inputs), OPENED))
+    if sheet is None:
+        return None
+    path = parts.folder / "inside.jpg"
+    draw.write_picture(path, sheet)
+    return path
+
+
+def stage_scores(parts: Parts) -> None:
+    """Write and say what each stage reached, where a method has stages."""
+    scores = parts.evaluate.stages
+    if scores:
+        stages.write(parts.folder / "stages.json", scores)
+        for line in stages.lines(scores, parts.data.entry.protocols[:2]):
+            parts.say(line)
 
 
 def record(parts: Parts, started: str, device: torch.device, wandb: Wandb) -> RunRecord:

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
 
-from bench import outcome
+from bench import outcome, stages
 from bench.config import Cell
 from bench.curves import Curves
 from bench.errors import UserError
@@ -119,14 +119,15 @@ def _run(parts: Parts, tracking: Tracking) -> Path:
     )
     trainer = _fit(parts, tracker)
     _test(parts)
-    pictures = [path for path in (outcome.picture(parts), parts.curves.write(parts.folder)) if path]
+    drawn = (outcome.picture(parts), outcome.inside(parts), parts.curves.write(parts.folder))
+    outcome.stage_scores(parts)
     record = outcome.record(
         parts, started, trainer.strategy.root_device, outcome.mirror(tracker.info, parts.folder.parent)
     )
     path = record.write(parts.folder.parent)  # the truth first, its mirror after
-    for picture in pictures:
+    for picture in filter(None, drawn):
         tracker.picture(picture.stem, picture)
-    tracker.finish(outcome.summary(record))
+    tracker.finish({**outcome.summary(record), **stages.flat(parts.evaluate.stages)})
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,12 +17,14 @@ class Augment:
     """How much a training input is moved; the defaults are SimpleBaseline's on MPII (scale .25, rotation 30).
 
     Attributes:
-        scale: the person's scale is multiplied by clip(1 + scale * N(0,1), 1 - scale, 1 + scale).
+        scale: the person's box is multiplied by clip(1 + scale * N(0,1), 1 - scale, 1 + scale).
         rotation: degrees; clip(rotation * N(0,1), -2 rotation, 2 rotation).
         rotation_share: how many inputs are rotated at all; the classic code's 0.6.
         translation: uniform shift up to this share of the input's width and height.
         flip: how many inputs are mirrored.
         colour: gain of each channel and of all, uniform in 1 +- colour; 0 leaves the pixels alone.
+        spread: ``uniform`` draws the person's size in the input from U(1 - scale, 1 + scale) times what it was, and the
+            angle from U(-rotation, rotation), as CPM, Tompson et al. and others do.
     """
 
     scale: float = 0.25
@@ -30,6 +33,7 @@ class Augment:
     translation: float = 0.0
     flip: float = 0.5
     colour: float = 0.0
+    spread: Literal["normal", "uniform"] = "normal"
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[FloatArray, bool]:
         """Draw one change of an input of ``size`` (h, w) about its centre.
@@ -38,8 +42,11 @@ class Augment:
             A 2x3 affine, input pixels -> moved input pixels, and whether it mirrors (then left and right swap).
         """
         normal, uniform = rng.standard_normal(2), rng.random(4)
-        zoom = 1 / np.clip(1 + self.scale * normal[0], 1 - self.scale, 1 + self.scale)
-        degrees = np.clip(self.rotation * normal[1], -2 * self.rotation, 2 * self.rotation)
+        if self.spread == "uniform":
+            zoom, degrees = np.array([1.0, 0.0]) + np.array([self.scale, self.rotation]) * rng.uniform(-1, 1, 2)
+        else:
+            zoom = 1 / np.clip(1 + self.scale * normal[0], 1 - self.scale, 1 + self.scale)
+            degrees = np.clip(self.rotation * normal[1], -2 * self.rotation, 2 * self.rotation)
         angle = np.deg2rad(degrees) if uniform[0] < self.rotation_share else 0.0
         shift = (2 * uniform[1:3] - 1) * self.translation * np.array([size[1], size[0]])
         flip = bool(uniform[3] < self.flip)

@@ -86,7 +86,7 @@ class Inputs(Dataset[PoseBatch]):
         for b, (epoch, position) in enumerate(keys):
             look, (affine, flip) = self.looks[position], self.geometry(epoch, position)
             picture = self.store.load(look.sample)
-            images[b] = cv2.warpAffine(picture, affine, (w, h), flags=cv2.INTER_LINEAR)
+            images[b] = cv2.warpAffine(picture, affine, (w, h), flags=cv2.INTER_LINEAR, borderValue=self.view.border)
             to_image[b] = invert_affine(affine)
             truths.append(self.truth(position, affine, flip=flip))
         joints, visible = _pad(truths)
@@ -111,7 +111,7 @@ class Inputs(Dataset[PoseBatch]):
     def truth(self, position: int, affine: FloatArray, *, flip: bool = False) -> tuple[FloatArray, FloatArray]:
         """Return the joints (P, K, 2) in input pixels and their visibility (P, K); a mirrored input swaps sides."""
         look = self.looks[position]
-        people, k = self.view.truth(self.samples[look.sample], look), len(self.skeleton.joints)
+        people, k = self.view.labelled(self.samples[look.sample], look), len(self.skeleton.joints)
         joints = np.array([person.joints for person in people], np.float64).reshape(-1, k, 2)
         visible = np.array([person.visible for person in people], np.float64).reshape(-1, k)
         order = list(self.skeleton.flip) if flip else slice(None)

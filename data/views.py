@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,9 +23,15 @@ class Look:
 
 @dataclass(frozen=True)
 class View(ABC):
-    """Turns canonical samples into network inputs of ``size`` (h, w)."""
+    """Turns canonical samples into network inputs of ``size`` (h, w).
+
+    Attributes:
+        size: h, w of the input.
+        border: RGB of what lies outside the image.
+    """
 
     size: tuple[int, int]
+    border: tuple[int, int, int] = field(default=(0, 0, 0), kw_only=True)
 
     @abstractmethod
     def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
@@ -39,6 +45,10 @@ class View(ABC):
         """Return the people this input must find."""
         return sample.people if look.person is None else (sample.people[look.person],)
 
+    def labelled(self, sample: PoseSample, look: Look) -> tuple[Person, ...]:
+        """Return the people whose joints the batch holds, those of :meth:`truth` first."""
+        return self.truth(sample, look)
+
 
 @dataclass(frozen=True)
 class PersonCrop(View):
@@ -47,14 +57,24 @@ class PersonCrop(View):
     Attributes:
         padding: the box grows by this factor; 1.25 in the code of SimpleBaseline and HRNet.
         stretch: map width and height each onto the input (DeepPose) instead of keeping the aspect.
+        whole: show each person the whole image instead of the box (DeepPose on LSP).
+        others: the batch also holds the joints of everybody else in the image, after the person's (CPM).
     """
 
     padding: float = 1.25
     stretch: bool = False
+    whole: bool = False
+    others: bool = False
 
     def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
         """List one input per box."""
-        return [Look(i, person, box) for i, sample in enumerate(samples) for person, box in boxes.boxes(sample)]
+        found = [(i, person, box) for i, sample in enumerate(samples) for person, box in boxes.boxes(sample)]
+        return [Look(i, person, _everything(samples[i]) if self.whole else box) for i, person, box in found]
+
+    def labelled(self, sample: PoseSample, look: Look) -> tuple[Person, ...]:
+        """Return the person, and everybody else where ``others``."""
+        found = self.truth(sample, look)
+        return found + tuple(p for p in sample.people if p is not found[0]) if self.others else found
 
     def to_input(self, look: Look) -> FloatArray:
         """Map the box's centre to (w/2, h/2) and its padded sides onto the input, as the classic code does."""
@@ -74,7 +94,7 @@ class WholeImage(View):
 
     def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
         """List one input per image; boxes play no part."""
-        return [Look(i, None, np.array([0.0, 0.0, s.size[1], s.size[0]])) for i, s in enumerate(samples)]
+        return [Look(i, None, _everything(sample)) for i, sample in enumerate(samples)]
 
     def to_input(self, look: Look) -> FloatArray:
         """Scale the image to fit, its centre onto the input's centre."""
@@ -82,3 +102,8 @@ class WholeImage(View):
         scale = min(w / look.box[2], h / look.box[3])
         shift = np.array([w, h]) / 2 - scale * look.box[2:] / 2
         return np.concatenate([np.eye(2) * scale, shift[:, None]], axis=1)
+
+
+def _everything(sample: PoseSample) -> FloatArray:
+    """Return the box of the whole image."""
+    return np.array([0.0, 0.0, sample.size[1], sample.size[0]])

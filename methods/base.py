@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
@@ -12,6 +13,9 @@ from torch import Tensor
 from data.module import PoseDataModule
 from data.types import PoseBatch, PosePrediction, Skeleton
 from data.views import View
+from methods.inside import Panel
+
+SAME = 1e-9  # so that the share 900 / 1400 of the steps has passed 90 / 140
 
 
 class PoseMethod(pl.LightningModule, ABC):
@@ -47,11 +51,28 @@ class PoseMethod(pl.LightningModule, ABC):
     def after_fit(self, data: PoseDataModule) -> None:
         """Fit what needs the trained network; keep it in buffers."""
 
+    def stages(self, batch: PoseBatch) -> dict[str, list[PosePrediction]]:
+        """Return what would be the answer after each stage, by name, the last being that of :meth:`predict`.
+
+        The test scores each; empty for a method without stages.
+        """
+        return {}
+
+    def inside(self, batch: PoseBatch) -> list[Panel]:
+        """Return what there is to see on the way to the answer, for the pictures of a run."""
+        return []
+
     @property
     def progress(self) -> float:
         """Share of the training that is done, in [0, 1]: by steps, or by time where a budget ends it."""
+        if self._trainer is None:
+            return self.budget_spent
         steps = self.trainer.estimated_stepping_batches  # inf when only a budget ends the training
         return min(1.0, max(self.trainer.global_step / steps, self.budget_spent))
+
+    def passed(self, shares: Sequence[float]) -> int:
+        """Count the shares of the training that are over: the phase it is in, the drops of a learning rate."""
+        return sum(self.progress >= share - SAME for share in shares)
 
     def training_step(self, batch: PoseBatch, batch_idx: int) -> Tensor:
         """Sum and log the terms of :meth:`loss`."""
@@ -66,8 +87,10 @@ class PoseMethod(pl.LightningModule, ABC):
         return {"predictions": self.predict(batch)}
 
     def test_step(self, batch: PoseBatch, batch_idx: int) -> dict[str, Any]:
-        """Do as in validation."""
-        return self.validation_step(batch, batch_idx)
+        """Hand over the answers of all stages too, where there are any."""
+        stages = self.stages(batch)
+        found = list(stages.values())[-1] if stages else self.predict(batch)
+        return {"predictions": found, "stages": stages}
 
     def configure_optimizers(self) -> Any:
         """AdamW at 1e-3; override where the paper says otherwise."""

@@ -38,7 +38,6 @@ HEADS = ("deconv_layers.", "final_layer.")
 IMAGENET_WIDTH = 64
 SIGMA_AT_256 = 2.0  # cells, for an input 256 high; 3 at 384 is the same share of the height
 DROP = 0.1  # the learning rate's factor at each drop
-SAME = 1e-9  # so that the share 900 / 1400 of the steps reaches the drop at 90 / 140
 
 
 class PoseResNet(nn.Module):
@@ -199,7 +198,7 @@ class SimpleBaseline(PoseMethod):
     def configure_optimizers(self) -> Any:
         """Adam without weight decay: the official configuration names 1e-4 but hands it to SGD alone."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.lr, fused=True)
-        schedule = LambdaLR(optimizer, lambda _: DROP ** sum(self.progress >= drop - SAME for drop in self.lr_drops))
+        schedule = LambdaLR(optimizer, lambda _: DROP ** self.passed(self.lr_drops))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

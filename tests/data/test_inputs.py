@@ -81,6 +81,32 @@ def test_augmentation_stays_within_its_limits():
     assert np.mean([flip for _, flip in drawn]) == pytest.approx(0.5, abs=0.03)
 
 
+def test_uniform_augmentation_fills_its_limits_evenly():
+    rng, augment = np.random.default_rng(1), Augment(scale=0.5, rotation=20, rotation_share=1, spread="uniform")
+    drawn = [augment.draw(rng, (64, 48))[0] for _ in range(4000)]
+    zooms = np.array([np.sqrt(abs(np.linalg.det(a[:, :2]))) for a in drawn])
+    angles = np.array([np.rad2deg(np.arctan2(a[1, 0], a[1, 1])) for a in drawn])
+    for values, low, high in ((zooms, 0.5, 1.5), (angles, -20, 20)):
+        shares, _ = np.histogram(values, bins=4, range=(low, high))
+        assert shares.sum() == 4000  # none lies outside
+        np.testing.assert_allclose(shares / 4000, 0.25, atol=0.03)
+
+
+def test_the_border_has_the_view_s_colour(samples):
+    made = inputs(samples[:1], PersonCrop((64, 64), padding=20.0, border=(10, 20, 30)))
+    corner = made.__getitems__([(NO_EPOCH, 0)]).images[0, :, 0, 0]
+    assert corner.tolist() == [10, 20, 30]
+
+
+def test_a_batch_holds_the_others_but_is_asked_for_one(crowds):
+    made = inputs(crowds[3:], PersonCrop((64, 64), others=True))
+    batch = made.__getitems__([(NO_EPOCH, 2)])
+    assert batch.joints.shape[1] == 3 and batch.people == ((crowds[3].people[2],),)
+    back = apply_affine(batch.joints.double(), batch.to_image).numpy()
+    np.testing.assert_allclose(back[0, 0], crowds[3].people[2].joints, atol=1e-3)
+    np.testing.assert_allclose(back[0, 1:], [p.joints for p in crowds[3].people[:2]], atol=1e-3)
+
+
 def test_pixels_move_as_the_joints_do():
     """A white dot under a joint is under the same joint in the input, whatever the augmentation."""
     picture = np.zeros((200, 240, 3), np.uint8)

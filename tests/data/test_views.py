@@ -50,6 +50,19 @@ def test_views_list_people_or_images(crowds):
     ]
 
 
+def test_a_person_can_be_shown_with_the_whole_image(crowds):
+    looks = PersonCrop((64, 64), whole=True).looks(crowds, BoxSource())
+    assert [(c.sample, c.person) for c in looks] == [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
+    assert all(c.box.tolist() == [0, 0, 240, 200] for c in looks)
+
+
+def test_others_follow_the_person_that_is_asked_for(crowds):
+    view = PersonCrop((64, 64), others=True)
+    (first, second, third), (_, asked, _) = crowds[3].people, view.looks([crowds[3]], BoxSource())
+    assert view.labelled(crowds[3], asked) == (second, first, third)
+    assert view.truth(crowds[3], asked) == (second,)
+
+
 def test_jittered_boxes_depend_on_the_image_alone(crowds):
     source = BoxSource.parse("jitter:0.1")
     once, again = source.boxes(crowds[3]), source.boxes(crowds[3])
