@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -61,11 +62,20 @@ def _draw(sample: PoseSample) -> tuple[UInt8Array, tuple[Person, ...]]:
     return sample.pixels.load(), sample.people
 
 
+def _begin() -> None:
+    """Make a forked process one that draws with one thread and that can be ended.
+
+    During a test Lightning catches SIGTERM; a child that inherits this never leaves, and its pool waits for it.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    cv2.setNumThreads(0)
+
+
 def _drawn(samples: Sequence[PoseSample]) -> Iterator[tuple[UInt8Array, tuple[Person, ...]]]:
     if len(samples) < FEW or cores() == 1:
         yield from map(_draw, samples)
         return
-    with get_context("fork").Pool(cores(), initializer=cv2.setNumThreads, initargs=(0,)) as pool:
+    with get_context("fork").Pool(cores(), initializer=_begin) as pool:
         yield from pool.imap(_draw, samples, chunksize=CHUNK)
 
 
