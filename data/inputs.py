@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from data.ahead import draw_ahead, needs_drawing
-from data.augment import Augment
+from data.augment import Augment, half_box
 from data.boxes import BoxSource
 from data.pixels import PixelStore
 from data.types import FloatArray, PoseBatch, PoseSample, Skeleton, apply_affine, compose_affine, invert_affine
-from data.views import View
+from data.views import Look, PersonCrop, View
 
+HALF_BODY = 0x4A1F  # names the random numbers of half bodies, so that the others stay as they are
 NO_EPOCH = -1  # the epoch of an input that is not augmented
 Key = tuple[int, int]  # epoch, position in the list of inputs
 
@@ -102,11 +104,20 @@ class Inputs(Dataset[PoseBatch]):
 
     def geometry(self, epoch: int, position: int) -> tuple[FloatArray, bool]:
         """Return the affine original -> input pixels and whether it mirrors; the same for (seed, epoch, position)."""
-        affine = self.view.to_input(self.looks[position])
+        look = self.looks[position]
         if epoch == NO_EPOCH:
-            return affine, False
-        move, flip = self.augment.draw(np.random.default_rng((self.seed, epoch, position)), self.view.size)
+            return self.view.to_input(look), False
+        affine = self.view.to_input(self._halved(look, epoch, position) if self.augment.half_body else look)
+        move, flip = self.augment.draw(np.random.default_rng((self.seed, epoch, position)), self.view.extent)
         return compose_affine(move, affine), flip
+
+    def _halved(self, look: Look, epoch: int, position: int) -> Look:
+        """Look at half a body, in the share of the inputs that the augmentation says."""
+        rng = np.random.default_rng((self.seed, epoch, position, HALF_BODY))
+        if not isinstance(self.view, PersonCrop) or look.person is None or rng.random() >= self.augment.half_body:
+            return look
+        box = half_box(rng, self.samples[look.sample].people[look.person], self.skeleton)
+        return look if box is None else replace(look, box=self.view.unpadded(box))
 
     def truth(self, position: int, affine: FloatArray, *, flip: bool = False) -> tuple[FloatArray, FloatArray]:
         """Return the joints (P, K, 2) in input pixels and their visibility (P, K); a mirrored input swaps sides."""

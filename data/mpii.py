@@ -5,14 +5,14 @@ matched by row. ``annot/gt_valid.mat`` is the truth of evaluations. It names no 
 ``annot/valid.h5`` (hourglass) or ``annot/valid.json`` (HRNet), where present. Without it these two are the truth, with
 a warning: in valid.h5 a joint of each of 1,169 people is elsewhere, by up to 571 px. It alone tells what is occluded.
 train: ``annot/train.json``, one sample per person. A person without image keeps its truth and can be scored; loading
-the pixels is an error. MPII has no person boxes: the box is the extent of the labelled joints (default; the papers use
-centre and scale).
+the pixels is an error. MPII has no person boxes: the box is the square of 200 px times the scale about the centre, that
+moved down by 15 px times the scale, as in the hourglass and HRNet code; where no file tells them, the joints' extent.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,9 @@ SPLITS = ("train", "val")
 VAL_PEOPLE = 2958  # Tompson et al. 2014; rows of gt_valid.mat
 HEAD_FACTOR = 0.6  # of the head-box diagonal; MPII evaluation code, "SC_BIAS"
 HEAD_OF_SCALE = 25.0  # pixels: 0.6 of the diagonal at scale 1, a person of 200 px; checked on all people of valid.h5
+PERSON_PIXELS = 200.0  # the height of a person of scale 1, as the MPII annotation defines it
+DOWN = 15.0  # pixels at scale 1 by which the centre moves towards the feet; hourglass and HRNet code
+ENLARGED = 1.25  # valid.h5 holds the centre moved and the scale times this
 MATLAB_ORIGIN = 1  # MATLAB counts pixels from 1
 UNKNOWN_SIZE = (0, 0)  # of an image that is not there
 SAME = 1.0  # pixel; two files with one joint within it agree on that joint
@@ -99,7 +102,8 @@ def _val(annot: Path) -> list[_Row]:
     if len(files) == 1:
         return files[0]
     _require_same(paths[1], files[1], files[0])
-    return [_Row(named.image, row.person) for row, named in zip(files[0], files[1], strict=True)]
+    pairs = zip(files[0], files[1], strict=True)
+    return [_Row(named.image, replace(row.person, box=named.person.box)) for row, named in pairs]
 
 
 def _require_same(path: Path, rows: list[_Row], truth: list[_Row]) -> None:
@@ -134,14 +138,17 @@ def _numbers(path: Path, variable: str, shape: tuple[int, ...]) -> FloatArray:
 
 def _hourglass(path: Path) -> list[_Row]:
     """Read valid.h5: an unlabelled joint is at 0 0, an occluded one is not visible; `normalize` is the head size."""
-    names, joints, seen, heads = (read_hdf5(path, name) for name in ("imgname", "part", "visible", "normalize"))
+    columns = ("imgname", "part", "visible", "normalize", "center", "scale")
+    names, joints, seen, heads, centres, scales = (read_hdf5(path, name) for name in columns)
     try:
         labelled = (joints != 0).any(-1)
         visible = np.where(labelled, np.where(seen.astype(np.float64) > 0, VISIBLE, OCCLUDED), UNLABELLED)
-        people = zip(names.tolist(), joints.astype(np.float64), visible, heads.tolist(), strict=True)
-        return [_Row(name.decode(), _person(part, flags, head)) for name, part, flags, head in people]
+        boxes = _square(centres.astype(np.float64), scales.astype(np.float64) / ENLARGED)
+        people = zip(names.tolist(), joints.astype(np.float64), visible, heads.tolist(), boxes, strict=True)
+        return [_Row(name.decode(), _person(part, flags, head, box)) for name, part, flags, head, box in people]
     except (AttributeError, ValueError) as error:
-        raise DataError(f"{path}: {error} on reading; expected imgname, part (N, 16, 2), visible, normalize") from error
+        wanted = "expected imgname, part (N, 16, 2), visible, normalize, center, scale"
+        raise DataError(f"{path}: {error} on reading; {wanted}") from error
 
 
 def _hrnet(path: Path) -> list[_Row]:
@@ -154,23 +161,33 @@ def _hrnet(path: Path) -> list[_Row]:
                     np.array(record["joints"]),
                     np.where(np.array(record["joints_vis"]) > 0, VISIBLE, UNLABELLED),
                     HEAD_OF_SCALE * float(record["scale"]),
+                    _square(
+                        np.add(record["center"], (0.0, DOWN * record["scale"])), np.array(record["scale"], np.float64)
+                    ),
                 ),
             )
             for record in read_json(path)
         ]
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        wanted = "expected HRNet's list of image, joints, joints_vis, scale"
+        wanted = "expected HRNet's list of image, joints, joints_vis, center, scale"
         raise DataError(f"{path}: {error!r} on reading; {wanted}") from error
 
 
-def _person(joints: FloatArray, visible: NDArray[np.int64], head_size: float) -> Person:
+def _square(centre: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return boxes (..., 4) in 0-based pixels of centres (..., 2) and scales (...)."""
+    half = PERSON_PIXELS * scale[..., None] / 2
+    return np.concatenate([centre - half, centre + half], axis=-1) - MATLAB_ORIGIN
+
+
+def _person(joints: FloatArray, visible: NDArray[np.int64], head_size: float, box: FloatArray | None = None) -> Person:
     if joints.shape != (16, 2) or visible.shape != (16,):
         raise ValueError(f"joints {joints.shape} with flags {visible.shape}, MPII has (16, 2) with (16,)")
     labelled = visible != UNLABELLED
     known = np.where(labelled[:, None], joints - MATLAB_ORIGIN, 0.0)
     if not labelled.any():
         return Person(known, visible, np.zeros(4), ignore=True)
-    return Person(known, visible, labelled_extent(known, labelled), head_size=head_size)
+    box = labelled_extent(known, labelled) if box is None else box
+    return Person(known, visible, box, head_size=head_size)
 
 
 def _sample(folder: Path, number: int, row: _Row, present: set[str]) -> PoseSample:

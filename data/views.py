@@ -28,10 +28,18 @@ class View(ABC):
     Attributes:
         size: h, w of the input.
         border: RGB of what lies outside the image.
+        aligned: the input reaches from the centre of its first to that of its last pixel, w - 1 and not w pixels wide,
+            so that mirroring and maps of any stride fit without a remainder (UDP, arXiv:1911.07524).
     """
 
     size: tuple[int, int]
     border: tuple[int, int, int] = field(default=(0, 0, 0), kw_only=True)
+    aligned: bool = field(default=False, kw_only=True)
+
+    @property
+    def extent(self) -> FloatArray:
+        """Width and height of the input, in the unit in which its middle is half of them."""
+        return np.array([self.size[1], self.size[0]], np.float64) - self.aligned
 
     @abstractmethod
     def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
@@ -76,15 +84,20 @@ class PersonCrop(View):
         found = self.truth(sample, look)
         return found + tuple(p for p in sample.people if p is not found[0]) if self.others else found
 
+    def unpadded(self, box: FloatArray) -> FloatArray:
+        """Return the box that this view's padding makes into ``box``."""
+        middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 / self.padding
+        return np.concatenate([middle - half, middle + half])
+
     def to_input(self, look: Look) -> FloatArray:
-        """Map the box's centre to (w/2, h/2) and its padded sides onto the input, as the classic code does."""
+        """Map the box's centre to the input's middle and its padded sides onto the input, as the classic code does."""
         h, w = self.size
         side = np.maximum(look.box[2:] - look.box[:2], 1.0)  # a box of no width would blow up the scale
         if not self.stretch:
             width = max(side[0], side[1] * w / h)
             side = np.array([width, width * h / w])
-        scale = np.array([w, h]) / (side * self.padding)
-        shift = np.array([w, h]) / 2 - scale * (look.box[:2] + look.box[2:]) / 2
+        scale = self.extent / (side * self.padding)
+        shift = self.extent / 2 - scale * (look.box[:2] + look.box[2:]) / 2
         return np.concatenate([np.diag(scale), shift[:, None]], axis=1)
 
 
@@ -98,9 +111,8 @@ class WholeImage(View):
 
     def to_input(self, look: Look) -> FloatArray:
         """Scale the image to fit, its centre onto the input's centre."""
-        h, w = self.size
-        scale = min(w / look.box[2], h / look.box[3])
-        shift = np.array([w, h]) / 2 - scale * look.box[2:] / 2
+        scale = (self.extent / look.box[2:]).min()
+        shift = self.extent / 2 - scale * look.box[2:] / 2
         return np.concatenate([np.eye(2) * scale, shift[:, None]], axis=1)
 
 

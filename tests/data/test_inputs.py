@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from data.augment import Augment, about_centre, recolour
+from data.augment import Augment, about_middle, recolour
 from data.boxes import BoxSource
 from data.inputs import NO_EPOCH, Epochs, InOrder, Inputs
 from data.module import _already_a_batch
@@ -60,19 +60,19 @@ def test_flip_swaps_left_and_right(samples):
 
 
 def test_flip_twice_is_no_flip():
-    once = about_centre((64, 48), 1.0, 0.0, np.zeros(2), flip=True)
+    once = about_middle(np.array([48.0, 64.0]), 1.0, 0.0, np.zeros(2), flip=True)
     points = np.random.default_rng(0).normal(size=(10, 2))
     np.testing.assert_allclose(apply_affine(apply_affine(points, once), once), points, atol=1e-12)
 
 
 def test_rotation_and_zoom_follow_their_definition():
-    affine = about_centre((100, 100), 2.0, np.pi / 2, np.array([3.0, 0.0]), flip=False)
+    affine = about_middle(np.array([100.0, 100.0]), 2.0, np.pi / 2, np.array([3.0, 0.0]), flip=False)
     np.testing.assert_allclose(apply_affine(np.array([60.0, 50.0]), affine), [53, 70], atol=1e-9)
 
 
 def test_augmentation_stays_within_its_limits():
     rng, augment = np.random.default_rng(1), Augment(scale=0.3, rotation=40, translation=0.1)
-    drawn = [augment.draw(rng, (64, 48)) for _ in range(4000)]
+    drawn = [augment.draw(rng, np.array([48.0, 64.0])) for _ in range(4000)]
     zooms = np.array([np.sqrt(abs(np.linalg.det(a[:, :2]))) for a, _ in drawn])
     angles = np.array([np.rad2deg(np.arctan2(a[1, 0], a[1, 1])) for a, _ in drawn])
     assert 1 / zooms.max() >= 0.7 - 1e-9 and 1 / zooms.min() <= 1.3 + 1e-9
@@ -83,7 +83,7 @@ def test_augmentation_stays_within_its_limits():
 
 def test_uniform_augmentation_fills_its_limits_evenly():
     rng, augment = np.random.default_rng(1), Augment(scale=0.5, rotation=20, rotation_share=1, spread="uniform")
-    drawn = [augment.draw(rng, (64, 48))[0] for _ in range(4000)]
+    drawn = [augment.draw(rng, np.array([48.0, 64.0]))[0] for _ in range(4000)]
     zooms = np.array([np.sqrt(abs(np.linalg.det(a[:, :2]))) for a in drawn])
     angles = np.array([np.rad2deg(np.arctan2(a[1, 0], a[1, 1])) for a in drawn])
     for values, low, high in ((zooms, 0.5, 1.5), (angles, -20, 20)):

@@ -31,7 +31,8 @@ def _truth() -> dict[str, np.ndarray]:
 
 
 def _record(name: str, y: int = 5) -> dict[str, object]:
-    return {"image": name, "joints": [[k + 1, y] for k in range(16)], "joints_vis": [0] + [1] * 15, "scale": 2.0}
+    joints = [[k + 1, y] for k in range(16)]
+    return {"image": name, "joints": joints, "joints_vis": [0] + [1] * 15, "center": [301.0, 401.0], "scale": 2.0}
 
 
 def _records(first: str, other: str) -> str:

@@ -14,6 +14,7 @@ from data.types import DataError
 
 REAL = Path(os.environ.get("POSE_DATA") or "absent")
 real = pytest.mark.skipif(not (REAL / "mpii").is_dir(), reason="POSE_DATA names no folder that holds mpii/")
+BOX = [100, 230, 500, 630]  # scale 2 about (300, 400) and 30 px down, which valid.h5 has as 2.5 about (301, 431)
 PEOPLE, HEAD = 2958, 30.0  # 0.6 of a diagonal of 50
 
 
@@ -38,6 +39,7 @@ def _write_h5(annot: Path, joints: np.ndarray) -> None:
     seen[:, :2] = 0
     with h5py.File(annot / "valid.h5", "w") as file:
         file["part"], file["visible"], file["normalize"] = joints, seen, np.full(len(joints), 7.0)
+        file["center"], file["scale"] = np.full((len(joints), 2), [301.0, 431.0]), np.full(len(joints), 2.5)
         file["imgname"] = np.array([f"{n:05d}.jpg" for n in range(len(joints))], "S13")
 
 
@@ -61,6 +63,7 @@ def test_valid_h5_names_the_images_and_gt_valid_mat_stays_the_truth(annot: Path)
     assert sample.pixels.path == annot.parent / "images" / "00009.jpg"
     np.testing.assert_array_equal(person.joints[1:], [[k, 9.0] for k in range(1, 16)])
     assert person.head_size == pytest.approx(HEAD) and person.visible.tolist() == [0] + [2] * 15
+    np.testing.assert_array_equal(person.box, BOX)
 
 
 def test_valid_h5_of_another_order_is_refused(annot: Path) -> None:
@@ -80,11 +83,13 @@ def test_without_gt_valid_mat_valid_h5_is_the_truth_and_that_is_said(annot: Path
 
 def test_without_both_hrnets_json_is_the_truth(annot: Path) -> None:
     flags = [0] + [1] * 15
-    rows = [{"image": "a.jpg", "joints": j.tolist(), "joints_vis": flags, "scale": 2.0} for j in _joints()]
+    same = {"image": "a.jpg", "joints_vis": flags, "center": [301.0, 401.0], "scale": 2.0}
+    rows = [{**same, "joints": joints.tolist()} for joints in _joints()]
     (annot / "valid.json").write_text(json.dumps(rows))
     with pytest.warns(UserWarning, match=r"no gt_valid\.mat; the truth is that of valid\.json"):
         person = _val(annot)[9].people[0]
     assert person.head_size == 50 and person.joints[3].tolist() == [3, 9]
+    np.testing.assert_array_equal(person.box, BOX)
 
 
 def test_without_any_the_wanted_file_is_named(annot: Path) -> None:
@@ -120,3 +125,4 @@ def test_real_sample_of_hrnets_json_equals_the_first_rows() -> None:
     for row, sample in zip(rows, truth, strict=False):
         np.testing.assert_allclose(row.person.joints, sample.people[0].joints, atol=1e-4)
         assert row.person.head_size == pytest.approx(sample.people[0].head_size, rel=1e-5)
+        np.testing.assert_allclose(row.person.box, sample.people[0].box, atol=1e-3)  # by another way, from valid.h5
