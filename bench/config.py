@@ -23,7 +23,7 @@ from methods.base import PoseMethod
 PRESETS = Path(__file__).parent.parent / "methods" / "presets"
 FIXED = {"view", "dataset", "seed", "boxes", "convention", "root"}  # arguments of the data module that have own options
 # What cannot change a result, only how fast or where it is made, is no part of a cell's name.
-UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator"}}
+UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator", "compile"}}
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class TrainerOptions:
         gradient_clip_val: Largest gradient norm; None does not clip.
         check_val_every_n_epoch: Epochs between two points of the validation curve.
         accelerator: auto, cpu, gpu, mps; one device a cell.
+        compile: Train and test what ``torch.compile`` makes of the method's ``forward``; ``bench speed --compile``
+            tells what it gains.
     """
 
     max_epochs: int = 100
@@ -45,6 +47,7 @@ class TrainerOptions:
     gradient_clip_val: float | None = None
     check_val_every_n_epoch: int = 1
     accelerator: str = "auto"
+    compile: bool = False
 
 
 @dataclass(frozen=True)

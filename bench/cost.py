@@ -38,7 +38,8 @@ def network_cost(method: PoseMethod) -> NetworkCost:
         method(empty_batch(method).to(method.device).images)
     method.train(was_training)
     macs = counter.get_total_flops() / 2  # PyTorch counts a multiply-add as two operations
-    return NetworkCost(sum(p.numel() for p in method.parameters()), macs / 1e9, method.view.size)
+    parameters = sum(p.numel() for module in method.tested() for p in module.parameters())
+    return NetworkCost(parameters, macs / 1e9, method.input_size)
 
 
 def empty_batch(method: PoseMethod, size: int = 1) -> PoseBatch:

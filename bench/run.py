@@ -171,6 +171,8 @@ def _fit(parts: Parts, tracker: Tracker) -> pl.Trainer:
         return trainer
     if checkpoint is None:
         parts.method.before_fit(parts.data)
+    if options.compile:
+        parts.method.compile()
     if any(p.requires_grad for p in parts.method.parameters()):
         if checkpoint:
             parts.say(f"going on from {checkpoint}")

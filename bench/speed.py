@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -18,9 +18,11 @@ from rich.table import Table
 
 from bench.config import Cell, resolve
 from bench.environment import device_name, environment
+from bench.errors import unknown
 from bench.metrics.ap_speed import compare_engines
 from bench.quiet import quieten
 from bench.record import atomically
+from bench.speed_network import NetworkSpeed, measure_networks
 from bench.training import Clock, Reseed
 from data import DATASETS, ReadOptions
 from data.module import PoseDataModule
@@ -64,13 +66,14 @@ class SpeedReport:
     dataset: str
     preset: str
     methods: tuple[Speed, ...]
+    networks: tuple[NetworkSpeed, ...]
     drawing: float  # single-person 256x256 pictures a second, with their truth, on one core
     average_precision: dict[str, float]  # seconds of each evaluator on 5,000 drawn images, their ratio and difference
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""
         methods = [{**asdict(speed), "overhead_percent": speed.overhead} for speed in self.methods]
-        return {**asdict(self), "methods": methods}
+        return {**asdict(self), "methods": methods, "networks": [speed.to_dict() for speed in self.networks]}
 
     def table(self) -> Table:
         """Lay it out for people."""
@@ -99,13 +102,22 @@ class SpeedReport:
         return drawn, f"{problem}: {seconds}, largest difference {ap['difference']:g}"
 
 
-def measure(dataset: str, preset: str, out: Path, *, say: Callable[[str], None]) -> tuple[SpeedReport, Path]:
-    """Time every method that has the preset; store the report under ``out/speed``."""
+def measure(
+    dataset: str, preset: str, names: Sequence[str], out: Path, *, compile: bool, say: Callable[[str], None]
+) -> tuple[SpeedReport, Path]:
+    """Time methods, all where none is named, and their networks; store the report under ``out/speed``.
+
+    Raises:
+        UserError: for a method that does not exist.
+    """
+    if wrong := [name for name in names if name not in METHODS]:
+        raise unknown("method", wrong[0], METHODS)
     quieten()
     speeds = []
-    for name in METHODS:
+    for name in names or METHODS:
         say(f"timing {name} ...")
         speeds.append(_time_method(resolve(name, preset, dataset)))
+    networks = measure_networks(names or METHODS, ("small", "paper"), dataset, _device(), compile=compile, say=say)
     say("timing the drawing of people, and average precision ...")
     about = environment()
     report = SpeedReport(
@@ -116,6 +128,7 @@ def measure(dataset: str, preset: str, out: Path, *, say: Callable[[str], None])
         dataset=dataset,
         preset=preset,
         methods=tuple(speeds),
+        networks=tuple(networks),
         drawing=_drawing(),
         average_precision=compare_engines(),
     )
@@ -154,7 +167,7 @@ def _time_method(cell: Cell) -> Speed:
     return Speed(
         cell.method,
         size,
-        method.view.size,
+        method.input_size,
         loading=middle["loading"] or 0.0,
         first_loading=first,
         bare=middle["bare"],

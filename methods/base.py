@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from data.module import PoseDataModule
 from data.types import PoseBatch, PosePrediction, Skeleton
@@ -61,6 +61,15 @@ class PoseMethod(pl.LightningModule, ABC):
     def inside(self, batch: PoseBatch) -> list[Panel]:
         """Return what there is to see on the way to the answer, for the pictures of a run."""
         return []
+
+    def tested(self) -> Iterable[nn.Module]:
+        """Return the modules that are used at test time; fewer than all where some only help to train."""
+        return (self,)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width that the network sees: the view's, but for methods that cut from it again."""
+        return self.view.size
 
     @property
     def progress(self) -> float:

@@ -32,7 +32,17 @@ def test_the_id_names_the_cell_and_changes_with_what_can_change_a_result():
 
 
 def test_the_id_does_not_change_with_what_only_changes_speed():
-    assert make().id == make("--data.workers", "3", "--data.cache_gb", "1", "--trainer.accelerator", "cpu").id
+    faster = (
+        "--data.workers",
+        "3",
+        "--data.cache_gb",
+        "1",
+        "--trainer.accelerator",
+        "cpu",
+        "--trainer.compile",
+        "true",
+    )
+    assert make().id == make(*faster).id
 
 
 def test_a_budget_replaces_the_epochs_unless_both_are_given():
