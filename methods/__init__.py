@@ -1,10 +1,24 @@
 """The methods, by the name used on the command line and in every table."""
 
+from methods.adversarial_posenet import AdversarialPoseNet
 from methods.base import PoseMethod
+from methods.cpm import CPM
+from methods.deeppose import DeepPose
+from methods.hourglass import Hourglass
+from methods.hrnet import HRNet
+from methods.ief import IEF
 from methods.mean_pose import MeanPose
 from methods.simplebaseline import SimpleBaseline
+from methods.tompson import Tompson
 
 METHODS: dict[str, type[PoseMethod]] = {
+    "adversarial_posenet": AdversarialPoseNet,
+    "cpm": CPM,
+    "deeppose": DeepPose,
+    "hourglass": Hourglass,
+    "hrnet": HRNet,
+    "ief": IEF,
     "mean_pose": MeanPose,
     "simplebaseline": SimpleBaseline,
+    "tompson": Tompson,
 }

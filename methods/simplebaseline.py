@@ -6,7 +6,6 @@ MPII val, ResNet-50, 256x256, flip test: PCKh@0.5 88.5. Parameters 33,999,697 wi
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +21,7 @@ from data.views import PersonCrop
 from methods import heatmaps
 from methods.base import PoseMethod
 from methods.images import normalise
+from methods.weights import load_weights, place, read_state
 
 Depth = Literal[18, 34, 50, 101, 152]
 BLOCKS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, ...]]] = {  # He et al. 2016, table 1
@@ -35,6 +35,8 @@ BACKBONE_STRIDE = 32  # input pixels a cell of layer4
 DECONV_PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}  # kernel: padding, output padding; each doubles the map exactly
 HEAD_STD = 0.001  # of the initial weights of deconvolutions and final layer; official code
 HEADS = ("deconv_layers.", "final_layer.")
+NO_BACKBONE = r"deconv_layers\.|final_layer\.|fc\."  # the head here, and the classifier of ImageNet's files
+PER_JOINT = {r"final_layer\.(weight|bias)": 0}
 IMAGENET_WIDTH = 64
 SIGMA_AT_256 = 2.0  # cells, for an input 256 high; 3 at 384 is the same share of the height
 DROP = 0.1  # the learning rate's factor at each drop
@@ -101,15 +103,17 @@ class SimpleBaseline(PoseMethod):
         deconv_filters: int = 256,
         deconv_kernel: Literal[4, 3, 2] = 4,
         sigma: float | None = None,
-        encoder: Literal["classic", "unbiased"] = "classic",
-        decoder: Literal["argmax", "quarter", "dark"] = "quarter",
+        encoder: Literal["classic", "unbiased", "udp"] = "classic",
+        decoder: Literal["argmax", "quarter", "dark", "udp"] = "quarter",
+        aligned: bool = False,
         flip_test: bool = True,
-        flip_shift: int = 1,
+        flip_shift: int | None = None,
         channel_order: Literal["rgb", "bgr"] = "bgr",
         lr: float = 1e-3,
         lr_drops: tuple[float, ...] = (90 / 140, 120 / 140),
         pretrained: bool = True,
         backbone_weights: Path | None = None,
+        weights: Path | None = None,
     ) -> None:
         """Build the network; weights are brought only before training.
 
@@ -122,32 +126,35 @@ class SimpleBaseline(PoseMethod):
             deconv_filters: Channels of the deconvolutions.
             deconv_kernel: Their kernel.
             sigma: Of the targets, in cells; where None, 2 for an input 256 high and in proportion.
-            encoder: ``unbiased`` draws DARK's targets.
+            encoder: ``unbiased`` draws DARK's targets, ``udp`` those of UDP.
             decoder: How a map becomes a joint.
+            aligned: UDP's transforms: sizes are counted between the centres of the first and last pixel.
             flip_test: Average with the maps of the mirrored input.
-            flip_shift: Cells by which mirrored maps are moved first.
+            flip_shift: Cells by which mirrored maps are moved first; where None, 1, and 0 for aligned transforms.
             channel_order: The official models are trained on BGR.
             lr: Learning rate of Adam.
             lr_drops: Shares of the training after which the learning rate falls to a tenth.
             pretrained: Start from timm's copy of torchvision's ImageNet weights (brought from the hub).
             backbone_weights: Start from this ResNet state dict (torchvision's or timm's) instead.
+            weights: Start from this pose network of the authors instead, head included.
 
         Raises:
             DataError: for settings that cannot work together.
         """
         super().__init__(skeleton)
-        self.hparams["backbone_weights"] = backbone_weights and str(backbone_weights)  # checkpoints hold no paths
+        self.hparams.update({"backbone_weights": backbone_weights and str(backbone_weights)})  # checkpoints: no paths
+        self.hparams.update({"weights": weights and str(weights)})
         h, w = input_size or ((256, 192) if skeleton.name == "coco17" else (256, 256))
-        self.depth, self.pretrained, self.backbone_weights = depth, pretrained, backbone_weights
+        self.depth, self.pretrained, self.backbone_weights, self.weights = depth, pretrained, backbone_weights, weights
         self.sigma = SIGMA_AT_256 * h / 256 if sigma is None else sigma
-        self.stride = BACKBONE_STRIDE >> deconv_layers
-        self.encode = {"classic": heatmaps.encode, "unbiased": heatmaps.encode_unbiased}[encoder]
+        self.encode = heatmaps.ENCODERS[encoder]
         self.decode = heatmaps.DECODERS[decoder]
-        self.flip_test, self.flip_shift, self.channel_order = flip_test, flip_shift, channel_order
+        self.flip_test, self.flip_shift = flip_test, int(not aligned) if flip_shift is None else flip_shift
+        self.channel_order = channel_order
         self.lr, self.lr_drops = lr, lr_drops
         self._refuse((h, w), width, deconv_layers)
-        self.view = PersonCrop((h, w), padding=1.25)
-        self.map_size = (h // self.stride, w // self.stride)
+        self.view = PersonCrop((h, w), padding=1.25, aligned=aligned)
+        self.grid = heatmaps.Grid.of(self.view, BACKBONE_STRIDE >> deconv_layers)
         joints = len(skeleton.joints)
         net = PoseResNet(joints, depth, width, deconv_layers, deconv_filters, deconv_kernel)
         self.net = net.to(memory_format=torch.channels_last)
@@ -162,17 +169,19 @@ class SimpleBaseline(PoseMethod):
             raise DataError(f"deconv_layers {deconv_layers}: expected 1 to 5; 5 bring the map to the input's size")
         if self.sigma <= 0:
             raise DataError(f"sigma {self.sigma}: expected a width above 0, in cells of the heat-map")
-        if self.pretrained and not self.backbone_weights and width != IMAGENET_WIDTH:
+        if self.pretrained and not self.backbone_weights and not self.weights and width != IMAGENET_WIDTH:
             raise DataError(
                 f"width {width}: the ImageNet weights have {IMAGENET_WIDTH}; set pretrained to false or leave the width"
             )
 
     def before_fit(self, data: PoseDataModule) -> None:
-        """Start the backbone from a file, or from ImageNet."""
-        if self.backbone_weights:
-            load_backbone(self.net, read_weights(self.backbone_weights), str(self.backbone_weights))
+        """Start from a pose network's file, or the backbone from a file or from ImageNet."""
+        if self.weights:
+            load_weights(self.net, self.weights, self.skeleton, PER_JOINT)
+        elif self.backbone_weights:
+            place(self.net, read_state(self.backbone_weights), str(self.backbone_weights), without=NO_BACKBONE)
         elif self.pretrained:
-            load_backbone(self.net, imagenet_weights(self.depth), f"ResNet-{self.depth} of the hub")
+            place(self.net, imagenet_weights(self.depth), f"ResNet-{self.depth} of the hub", without=NO_BACKBONE)
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, h, w) into heat-maps (B, K, h/4, w/4)."""
@@ -181,8 +190,8 @@ class SimpleBaseline(PoseMethod):
 
     def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
         """Weighted squared error to the Gaussian targets of the one person in each crop."""
-        joints, visible = batch.joints[:, 0], batch.visible[:, 0]
-        targets, weights = self.encode(joints, visible, self.map_size, self.sigma, stride=self.stride)
+        cells = self.grid.cells(batch.joints[:, 0])
+        targets, weights = self.encode(cells, batch.visible[:, 0], self.grid.size, self.sigma, stride=1)
         return {"heatmap": heatmaps.weighted_mse(self(batch.images), targets, weights)}
 
     def predict(self, batch: PoseBatch) -> list[PosePrediction]:
@@ -192,7 +201,7 @@ class SimpleBaseline(PoseMethod):
             mirrored = self(batch.images.flip(-1)).float()
             maps = heatmaps.flip_average(maps, mirrored, self.skeleton.flip, shift=self.flip_shift)
         cells, peaks = self.decode(maps)
-        joints = apply_affine(cells.double() * self.stride, batch.to_image)
+        joints = apply_affine(self.grid.pixels(cells), batch.to_image)
         return [PosePrediction(j[None], s[None], s.mean()[None]) for j, s in zip(joints, peaks, strict=True)]
 
     def configure_optimizers(self) -> Any:
@@ -213,39 +222,3 @@ def imagenet_weights(depth: int) -> dict[str, Tensor]:
     except Exception as error:  # the hub raises errors of several libraries
         advice = "use --method.pretrained false or --method.backbone_weights FILE"
         raise DataError(f"no ImageNet weights for ResNet-{depth} ({type(error).__name__}); {advice}") from error
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict.
-
-    Raises:
-        DataError: if the file is missing or something else.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        found = str(error).partition("\n")[0] or type(error).__name__
-        raise DataError(f"{path}: no weights could be read ({found}); expected a ResNet state dict of torch") from error
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise DataError(f"{path}: holds {type(state).__name__}, not names of tensors; expected a ResNet state dict")
-    return state
-
-
-def load_backbone(net: PoseResNet, state: dict[str, Tensor], source: str) -> None:
-    """Load all but the head; classifier and head of ``state`` are left out.
-
-    Raises:
-        DataError: naming every entry that is missing, left over or of another shape.
-    """
-    own = {name: tensor.shape for name, tensor in net.state_dict().items() if not name.startswith(HEADS)}
-    theirs = {name: tensor for name, tensor in state.items() if not name.startswith((*HEADS, "fc."))}
-    counters = {name for name in own if name.endswith("num_batches_tracked")}  # unknown to PyTorch before 0.4.1
-    wrong = {
-        "missing": sorted(own.keys() - theirs.keys() - counters),
-        "unexpected": sorted(theirs.keys() - own.keys()),
-        "of another shape": sorted(n for n in own.keys() & theirs.keys() if own[n] != theirs[n].shape),
-    }
-    if any(wrong.values()):
-        found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in wrong.items() if names)
-        raise DataError(f"{source}: does not fit this ResNet, check depth and width ({found})")
-    net.load_state_dict(theirs, strict=False)

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from data.types import apply_affine, invert_affine
+from data.views import Look, PersonCrop
 from methods import heatmaps
 
 H, W = 20, 30
@@ -35,6 +37,21 @@ def slow_dark(heatmap, kernel):
     dxx = (log[py, px + 2] - 2 * log[py, px] + log[py, px - 2]) / 4
     dyy = (log[py + 2, px] - 2 * log[py, px] + log[py - 2, px]) / 4
     dxy = (log[py + 1, px + 1] - log[py - 1, px + 1] - log[py + 1, px - 1] + log[py - 1, px - 1]) / 4
+    return np.array([px, py]) - np.linalg.solve([[dxx, dxy], [dxy, dyy]], gradient)
+
+
+def slow_udp(heatmap, kernel):
+    """UDP's decoder in NumPy and OpenCV, one map."""
+    py, px = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    if heatmap[py, px] <= 0:
+        return np.zeros(2)
+    log = np.log(np.clip(cv2.GaussianBlur(heatmap, (kernel, kernel), 0), 1e-3, 50))
+    log, y, x = np.pad(log, 1, mode="edge"), py + 1, px + 1
+    gradient = np.array([log[y, x + 1] - log[y, x - 1], log[y + 1, x] - log[y - 1, x]]) / 2
+    dxx = log[y, x + 1] - 2 * log[y, x] + log[y, x - 1]
+    dyy = log[y + 1, x] - 2 * log[y, x] + log[y - 1, x]
+    cross = log[y + 1, x + 1] - log[y, x + 1] - log[y + 1, x] + log[y, x]  # of the corner below and right
+    dxy = (cross + log[y - 1, x - 1] - log[y, x - 1] - log[y - 1, x] + log[y, x]) / 2  # and of that above and left
     return np.array([px, py]) - np.linalg.solve([[dxx, dxy], [dxy, dyy]], gradient)
 
 
@@ -128,9 +145,10 @@ def test_maps_without_a_positive_cell_decode_to_the_corner():
         assert not joints.any()
 
 
-def test_quarter_and_dark_equal_slow_decoders():
+def test_quarter_dark_and_udp_equal_slow_decoders():
     maps = smooth_noise(1)
-    for decode, slow in ((heatmaps.quarter, slow_quarter), (heatmaps.dark, lambda m: slow_dark(m, 11))):
+    slow_ones = (slow_quarter, lambda m: slow_dark(m, 11), lambda m: slow_udp(m, 11))
+    for decode, slow in zip((heatmaps.quarter, heatmaps.dark, heatmaps.udp), slow_ones, strict=True):
         joints, peaks = decode(maps)
         expected = [[slow(heatmap) for heatmap in row] for row in maps.numpy()]
         np.testing.assert_allclose(joints, expected, rtol=1e-6, atol=1e-6)
@@ -153,6 +171,59 @@ def test_dark_recovers_an_off_grid_centre_and_quarter_stays_within_a_quarter():
     assert 0.24 < error < 0.25 + 1e-5
 
 
+def test_udp_recovers_an_off_grid_centre():  # protocol checklist 7
+    cells = 20 + torch.rand(1, 400, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    maps, _ = heatmaps.encode_unbiased(cells * 4, torch.ones(1, 400), (64, 48), 2.0, stride=4)
+    assert (heatmaps.udp(maps)[0] - cells).abs().max() < 1e-4
+    windowed, _ = heatmaps.encode_udp(cells * 4, torch.ones(1, 400), (64, 48), 2.0, stride=4)
+    assert (heatmaps.udp(windowed)[0] - cells).abs().max() < 0.01
+
+
+def test_udp_targets_are_the_whole_gaussian_within_the_classic_window():
+    joints = torch.from_numpy(np.random.default_rng(0).uniform(-30, 30 + 4 * W, (5, 40, 2)))
+    (y, x), centre = np.mgrid[:H, :W], joints.numpy()[..., None, None] / 4
+    whole = np.exp(-((x - centre[:, :, 0]) ** 2 + (y - centre[:, :, 1]) ** 2) / 8)
+    classic, classic_weights = heatmaps.encode(joints, torch.ones(5, 40), (H, W), 2.0, stride=4)
+    targets, weights = heatmaps.encode_udp(joints, torch.ones(5, 40), (H, W), 2.0, stride=4)
+    inside = (classic > 0) & (classic_weights > 0)[..., None, None]
+    np.testing.assert_allclose(targets[inside], whole[inside])
+    assert not targets[~inside].any()
+    np.testing.assert_array_equal(weights, classic_weights)
+
+
+def test_the_classic_grid_begins_at_pixel_0_and_udps_ends_at_the_last_pixel_too():
+    classic = heatmaps.Grid.of(PersonCrop((256, 192)), 4)
+    udp = heatmaps.Grid.of(PersonCrop((256, 192), aligned=True), 4)
+    last = torch.tensor([[0.0, 0.0], [47.0, 63.0]])
+    assert classic.size == udp.size == (64, 48)
+    assert classic.pixels(last).tolist() == [[0, 0], [188, 252]]
+    np.testing.assert_allclose(udp.pixels(last), [[0, 0], [191, 255]], atol=1e-9)
+    middle = heatmaps.Grid.of(PersonCrop((64, 64)), 4, 0.5)
+    assert middle.pixels(torch.tensor([3.0, 0.0])).tolist() == [14, 2]
+    for grid in (classic, udp, middle):
+        np.testing.assert_allclose(grid.cells(grid.pixels(last)), last, atol=1e-9)
+
+
+def test_image_to_input_to_map_and_back_loses_nothing_on_udps_grid():  # protocol checklist 7
+    view = PersonCrop((256, 192), padding=1.25, aligned=True)
+    box = np.array([10.0, 20.0, 50.0, 60.0])
+    affine, grid = view.to_input(Look(0, 0, box)), heatmaps.Grid.of(view, 4)
+    np.testing.assert_allclose(apply_affine(np.array([30.0, 40.0]), affine), [191 / 2, 255 / 2])
+    points = np.random.default_rng(0).uniform(0, 60, (1, 50, 2))
+    inputs = torch.from_numpy(apply_affine(points, affine))
+    back = apply_affine(grid.pixels(grid.cells(inputs)).numpy(), invert_affine(affine))
+    np.testing.assert_allclose(back, points, atol=1e-9)
+
+
+@pytest.mark.parametrize(("aligned", "shift", "pixels"), [(True, 0, 0.0), (False, 1, 1.0), (False, 0, -3.0)])
+def test_mirrored_back_maps_lie_exactly_on_udps_grid_alone(aligned, shift, pixels):  # protocol checklist 3
+    grid = heatmaps.Grid.of(PersonCrop((4 * H, 4 * W), aligned=aligned), 4)
+    at = grid.pixels(torch.stack([torch.arange(float(W)), torch.zeros(W)], -1))[:, 0]  # of the input, by cell
+    maps, mirrored = at.expand(1, 1, H, W), (4 * W - 1 - at).expand(1, 1, H, W)  # the network that tells its own x
+    moved = 2 * heatmaps.flip_average(maps, mirrored, (0,), shift=shift) - maps
+    np.testing.assert_allclose((maps - moved)[..., 1:], pixels, atol=1e-9)  # what stood at x + d stands at x
+
+
 def test_mirrored_back_maps_of_stride_4_lie_a_quarter_cell_right_after_the_shift():
     pixels = torch.arange(4.0 * W).expand(1, 1, H, 4 * W)  # each pixel holds its own x
     maps, mirrored = pixels[..., ::4], pixels.flip(-1)[..., ::4]  # the identity network of stride 4
@@ -172,7 +243,8 @@ def test_flip_average_swaps_left_and_right():
 
 @pytest.mark.parametrize("decode", heatmaps.DECODERS.values(), ids=heatmaps.DECODERS)
 def test_decoding_targets_commutes_with_the_mirror(decode):
-    cells = torch.randint(4, 16, (3, 14, 2), generator=torch.Generator().manual_seed(0)).float()
+    near = 7 if decode is heatmaps.udp else 4  # UDP's blur mirrors the map at its border, 5 cells away
+    cells = torch.randint(near, H - near, (3, 14, 2), generator=torch.Generator().manual_seed(0)).float()
     mirrored = torch.stack([W - 1 - cells[..., 0], cells[..., 1]], -1)
     for joints in (cells, mirrored):
         maps, _ = heatmaps.encode(joints * 4, torch.ones(3, 14), (H, W), 1.0, stride=4)

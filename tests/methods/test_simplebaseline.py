@@ -93,7 +93,7 @@ def test_maps_are_a_quarter_of_the_input_one_a_joint(size, kernel):  # item 2
     method = meta(COCO17, input_size=size, deconv_kernel=kernel)
     maps = method.net(torch.empty(2, 3, *size, device="meta"))
     assert maps.shape == (2, 17, size[0] // 4, size[1] // 4)
-    assert method.map_size == maps.shape[-2:]
+    assert method.grid.size == maps.shape[-2:]
 
 
 def test_nothing_follows_the_final_convolution():  # item 2
@@ -183,7 +183,7 @@ def test_head_starts_small_and_batch_norms_at_one_and_zero():  # item 9
 def test_targets_are_gaussians_of_the_papers_width_at_the_rounded_quarter(height, sigma, side):  # item 10
     method = meta(COCO17, input_size=(height, height))
     joint = torch.tensor([[[101.0, 134.5]]])
-    target = method.encode(joint, torch.ones(1, 1), method.map_size, method.sigma, stride=method.stride)[0][0, 0]
+    target = method.encode(joint, torch.ones(1, 1), method.grid.size, method.sigma, stride=4)[0][0, 0]
     assert method.sigma == sigma
     assert (target.any(0).sum(), target.any(1).sum()) == (side, side)
     assert target[34, 25] == target.max() == 1
@@ -272,7 +272,11 @@ def test_a_file_of_another_network_is_refused_by_name(tmp_path):
     torch.save({**state, "neck.weight": torch.zeros(1), "bn1.weight": torch.zeros(9)}, tmp_path / "weights.pth")
     with pytest.raises(DataError) as error:
         method.before_fit(None)
-    named = ("missing: layer1.0.conv1.weight;", "unexpected: neck.weight;", "of another shape: bn1.weight)")
+    named = (
+        "missing: layer1.0.conv1.weight;",
+        "unexpected: neck.weight;",
+        "of another shape: bn1.weight (9,) for (8,))",
+    )
     assert all(words in str(error.value) for words in named)
 
 

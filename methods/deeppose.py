@@ -1,0 +1,283 @@
+"""DeepPose: joints regressed from the whole person, then corrected joint by joint (Toshev, Szegedy, CVPR 2014).
+
+arXiv:1312.4659, table 1: LSP test, trained on LSP and LSP-extended, PCP@0.5 (the mean of both ends' errors counts;
+whose left is unknown): stage 1 .54, stage 2 .60, stage 3 .61. FLIC, PCK@0.2 as later papers give it: elbow 92.3, wrist
+82.0. The paper says "about 40M" parameters a stage; its list of layers gives 58,396,060 with 14 joints, and
+three stages three times that. The published re-implementations that we know stop at stage 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
+
+from data.inputs import NO_EPOCH
+from data.types import DataError, PoseBatch, PosePrediction, Skeleton, apply_affine
+from data.views import PersonCrop
+from methods.alexnet import AlexNet, inherit_weights
+from methods.base import PoseMethod
+from methods.cascade import Residuals, corners, cut, diameter, into_box, out_of_box, pixel_size, simulate
+from methods.images import normalise
+from methods.inside import Panel
+
+MEAN_COLOUR = (124, 116, 104)  # what is beyond the image (unknown -> our choice): ImageNet's mean, 0 when normalised
+PERSON_PADDING = 1.25  # of the person's box (unknown -> the classic code's); the whole image is not padded
+DIAGONAL = ("left_shoulder", "right_hip")  # whose distance is the pose's diameter
+SIDES = {"flic11": 1.0}  # box sides in diameters, chosen in the paper on 50 held-out images ...
+OTHER_SIDE = 2.0  # ... 2 on LSP, and by us on whatever else
+LEAST_DIAMETER = (
+    0.1  # of the longer side of the region looked at: no box is smaller than a predicted torso of this size
+)
+
+
+class DeepPose(PoseMethod):
+    """Top-down: a cascade of regressors, trained one after the other."""
+
+    title: ClassVar[str] = "DeepPose"
+    year: ClassVar[int] = 2014
+    means: Tensor  # (stages - 1, K, 2) errors of each stage but the last, in diameters of its own pose
+    covariances: Tensor  # (stages - 1, K, 2, 2)
+    measured: Tensor  # () how many stages' errors are known: the next one is being trained, or is
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        size: int = 220,
+        detail: int = 2,
+        width: int = 96,
+        hidden: int = 4096,
+        stem_stride: int = 4,
+        norm: Literal["lrn", "batch"] = "lrn",
+        dropout: float = 0.6,
+        initial_box: Literal["image", "person"] | None = None,
+        side: float | None = None,
+        stage_shares: tuple[float, ...] = (3 / 17, 10 / 17),
+        crops: int = 1,
+        measured_on: int | None = None,
+        inherit: bool = False,
+        optimizer: Literal["adagrad", "adam"] = "adagrad",
+        lr: float = 5e-4,
+        lr_left: float = 1.0,
+    ) -> None:
+        """Build one network a stage.
+
+        Args:
+            skeleton: Whose joints to find.
+            size: Side of what a network sees.
+            detail: The region is kept at so many times the resolution for the later stages to cut from.
+            width: Channels of the first convolution.
+            hidden: Units of the two wide layers.
+            stem_stride: Of the first convolution.
+            norm: ``lrn``, the paper's, or batch norm after every convolution.
+            dropout: Share of the wide layers' units that is silent in training.
+            initial_box: What stage 1 sees; where None, the image for LSP's joints and the person's box for others.
+            side: Of the boxes around joints, in diameters of the pose; where None, 1 for FLIC's and 2 for others.
+            stage_shares: Shares of the training after which the next stage begins, one less than stages; the paper
+                trained stage 1 for 3 days and each other for 7.
+            crops: Simulated boxes an image and step at the later stages, each around a labelled joint drawn at random.
+                One makes the paper's mini-batch of 128 samples of 128 images.
+            measured_on: How many training people a stage's errors are measured on; all where None.
+            inherit: A stage begins with the weights of the one before, but for its last layer. The paper does not say
+                how its stages begin, and has days to train each from scratch.
+            optimizer: The paper's is Adagrad.
+            lr: Learning rate.
+            lr_left: What is left of it at the end of each stage's training; it falls evenly and starts anew.
+
+        Raises:
+            DataError: for settings that cannot work together.
+        """
+        super().__init__(skeleton)
+        self.size, self.detail, self.crops, self.measured_on = size, detail, crops, measured_on
+        self.inherit = inherit
+        self.side = SIDES.get(skeleton.name, OTHER_SIDE) if side is None else side
+        self.stage_shares, self.optimizer, self.lr, self.lr_left = stage_shares, optimizer, lr, lr_left
+        self._refuse()
+        whole = (initial_box or ("image" if skeleton.name == "lsp14" else "person")) == "image"
+        padding, region = 1.0 if whole else PERSON_PADDING, (detail * size, detail * size)
+        self.view = PersonCrop(region, padding=padding, stretch=True, whole=whole, border=MEAN_COLOUR)
+        k, later = len(skeleton.joints), len(stage_shares)
+        self.diagonal = [skeleton.joints.index(name) for name in DIAGONAL]
+        nets = [AlexNet(2 * k, size, width, hidden, stem_stride, norm, dropout) for _ in range(1 + later)]
+        self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)
+        self.register_buffer("means", torch.zeros(later, k, 2))
+        self.register_buffer("covariances", torch.zeros(later, k, 2, 2))
+        self.register_buffer("measured", torch.zeros((), dtype=torch.long))
+
+    def _refuse(self) -> None:
+        """Raise DataError for settings that cannot work together."""
+        missing = [name for name in DIAGONAL if name not in self.skeleton.joints]
+        if missing:
+            raise DataError(f"{self.skeleton.name}: has no {' and no '.join(missing)}; DeepPose measures poses by them")
+        numbers = {"size": self.size, "detail": self.detail, "crops": self.crops, "measured_on": self.measured_on}
+        wrong = [f"{name} {number}" for name, number in numbers.items() if number is not None and number < 1]
+        if wrong:
+            raise DataError(f"{', '.join(wrong)}: expected 1 or more")
+        if self.side <= 0:
+            raise DataError(f"side {self.side}: expected a length above 0, in diameters of the pose")
+        if list(self.stage_shares) != sorted(set(self.stage_shares)) or not all(0 < s < 1 for s in self.stage_shares):
+            raise DataError(f"stage_shares {self.stage_shares}: expected rising shares of the training between 0 and 1")
+        if not 0 < self.lr_left <= 1:
+            raise DataError(f"lr_left {self.lr_left}: expected a share of the learning rate in (0, 1]")
+
+    @property
+    def ready(self) -> int:
+        """How many stages answer: those trained, and the one in training."""
+        return int(self.measured) + 1
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of one crop."""
+        return self.size, self.size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Find joints (B, K, 2), in pixels of the input, taken as square; all stages answer, trained or not.
+
+        One pass of stage 1 and one a joint of each later stage: 29 of 1.13 GMACs for three stages and 14 joints.
+        """
+        return self._poses(normalise(images), images.new_ones(len(images), 2, dtype=torch.float), len(self.nets))[-1]
+
+    def _poses(self, pixels: Tensor, pixel: Tensor, stages: int, joints: Sequence[int] | None = None) -> list[Tensor]:
+        """Return the pose (B, K, 2) in input pixels after each of the first ``stages``.
+
+        Args:
+            pixels: (B, 3, h, w) normalised.
+            pixel: (B, 2) size of an input pixel.
+            stages: How many.
+            joints: Which joints the later stages correct; all where None.
+        """
+        region = pixels.new_tensor(pixels.shape[:1:-1])  # w, h
+        answers = self.nets[0](F.avg_pool2d(pixels, self.detail)).float()
+        poses = [out_of_box(answers.unflatten(-1, (-1, 2)), region / 2, region)]
+        which = torch.tensor(joints or range(poses[0].shape[1]), device=pixels.device).expand(len(pixels), -1)
+        for net in self.nets[1:stages]:
+            pose, size = poses[-1].clone(), self.side * self._unit(poses[-1], pixel)
+            at = which[..., None].expand(-1, -1, 2)
+            centre = pose.gather(1, at)
+            moved = out_of_box(self._offsets(net, pixels, centre, size, which), centre, size)
+            poses.append(pose.scatter(1, at, moved))
+        return poses
+
+    def _unit(self, pose: Tensor, pixel: Tensor) -> Tensor:
+        """Return the diameter (B, 1, 2) of predicted poses, in input pixels."""
+        least = LEAST_DIAMETER * (pixel * self.detail * self.size).amax(-1)
+        return diameter(pose, pixel, self.diagonal, least)
+
+    def _offsets(self, net: nn.Module, pixels: Tensor, centre: Tensor, size: Tensor, joints: Tensor) -> Tensor:
+        """Return what a network says of the joints (B, N), each in its own box: (B, N, 2) in-box coordinates.
+
+        A network has outputs for all joints; a box's others are neither used nor trained. Whether the paper's has, or
+        whether it trains one network a joint, is unknown: this is the reading of one network a stage.
+        """
+        answers = net(cut(pixels, centre, size, self.size)).float().unflatten(-1, (-1, 2))  # (B * N, K, 2)
+        own: Tensor = answers[torch.arange(len(answers), device=answers.device), joints.flatten()]
+        return own.view_as(centre)
+
+    def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
+        """Squared distance in units of the box, of the stage being trained: a mean where the paper sums."""
+        stage = self.passed(self.stage_shares)
+        self._measure(stage, batch)
+        pixels, truth, labelled = normalise(batch.images), batch.joints[:, 0], batch.visible[:, 0] > 0
+        if stage == 0:
+            region = pixels.new_tensor(pixels.shape[:1:-1])
+            answers = self.nets[0](F.avg_pool2d(pixels, self.detail)).float().view_as(truth)
+            error = answers - into_box(truth, region / 2, region)
+        else:
+            error, labelled = self._error_of_offsets(stage, pixels, pixel_size(batch.to_image), truth, labelled)
+        squared = error.square().sum(-1).where(labelled, 0.0)
+        return {f"stage{stage + 1}": squared.sum() / labelled.sum().clamp(min=1)}
+
+    def _error_of_offsets(
+        self, stage: int, pixels: Tensor, pixel: Tensor, truth: Tensor, labelled: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Simulate where the stages before might look for some joints, and let this one say where they are.
+
+        The boxes are as large as those stages' own poses of these people make them (unknown -> as at test time).
+
+        Returns:
+            The error (B, crops, 2) in units of the box, and whether the joint is labelled.
+        """
+        with torch.no_grad():
+            unit = self._unit(self._frozen(pixels, pixel, stage, self.diagonal), pixel)
+        weights = torch.where(labelled.any(-1, keepdim=True), labelled.float(), 1.0)
+        joints = torch.multinomial(weights, self.crops, replacement=True)
+        truth = truth.gather(1, joints[..., None].expand(-1, -1, 2))
+        centre = truth + unit * simulate(self.means[stage - 1][joints], self.covariances[stage - 1][joints])
+        size = self.side * unit
+        offsets = self._offsets(self.nets[stage], pixels, centre, size, joints)
+        return offsets - into_box(truth, centre, size), labelled.gather(1, joints)
+
+    def _frozen(self, pixels: Tensor, pixel: Tensor, stages: int, joints: Sequence[int] | None = None) -> Tensor:
+        """Return the last pose of the first ``stages``, which are trained: without their dropout."""
+        for net in self.nets[:stages]:
+            net.eval()
+        return self._poses(pixels, pixel, stages, joints)[-1]
+
+    @torch.no_grad()
+    def _measure(self, stage: int, batch: PoseBatch) -> None:
+        """Measure the errors of the stages before ``stage`` where that was not yet done: when a stage begins."""
+        for done in range(int(self.measured), stage):
+            residuals = Residuals(len(self.skeleton.joints))
+            for part in self._training_inputs(batch):
+                pixel = pixel_size(part.to_image)
+                pose = self._frozen(normalise(part.images), pixel, done + 1)
+                residuals.add((pose - part.joints[:, 0]) / self._unit(pose, pixel), part.visible[:, 0] > 0)
+            self.means[done], self.covariances[done] = residuals.mean, residuals.covariance
+            if self.inherit:
+                inherit_weights(self.nets[done + 1], self.nets[done])
+            self.measured += 1
+
+    def _training_inputs(self, batch: PoseBatch) -> Iterator[PoseBatch]:
+        """Yield training inputs as they are, evenly spaced; without a data module, the batch."""
+        data = getattr(self._trainer, "datamodule", None)
+        if data is None:
+            yield batch
+            return
+        inputs = data.inputs("train")
+        count = min(len(inputs), self.measured_on or len(inputs))
+        keys = [(NO_EPOCH, int(i)) for i in np.linspace(0, len(inputs) - 1, count).round()]
+        for start in range(0, count, len(batch)):
+            yield inputs.__getitems__(keys[start : start + len(batch)]).to(self.device)
+
+    def predict(self, batch: PoseBatch) -> list[PosePrediction]:
+        """Return the pose of the last stage that is ready; a regressor has no scores, so all are 1."""
+        return list(self.stages(batch).values())[-1]
+
+    def stages(self, batch: PoseBatch) -> dict[str, list[PosePrediction]]:
+        """Return the pose after each stage that is ready."""
+        poses = self._poses(normalise(batch.images), pixel_size(batch.to_image), self.ready)
+        found = [apply_affine(pose.double(), batch.to_image) for pose in poses]
+        ones = torch.ones(found[0].shape[1], device=found[0].device)
+        return {
+            f"stage {i}": [PosePrediction(joints[None], ones[None], ones[:1]) for joints in each]
+            for i, each in enumerate(found, 1)
+        }
+
+    def inside(self, batch: PoseBatch) -> list[Panel]:
+        """Show the pose after each stage, and the boxes that the next one looks into."""
+        pixel = pixel_size(batch.to_image)
+        poses = self._poses(normalise(batch.images), pixel, self.ready)
+        panels = [Panel("stage 1", joints=poses[0])]
+        for i, (before, pose) in enumerate(pairwise(poses), 2):
+            boxes = corners(before, (self.side * self._unit(before, pixel)).expand_as(before))
+            panels += [Panel(f"boxes of stage {i}", boxes=boxes), Panel(f"stage {i}", joints=pose)]
+        return panels
+
+    def configure_optimizers(self) -> Any:
+        """Adagrad, its rate constant: the paper names no schedule. Stages that are not trained have no gradient."""
+        kind = {"adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam}[self.optimizer]
+        optimizer = kind(self.parameters(), lr=self.lr, fused=True)
+        schedule = LambdaLR(optimizer, lambda _: self._lr_share())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _lr_share(self) -> float:
+        """Return the share of the learning rate at this moment: evenly from 1 to ``lr_left`` in each stage."""
+        bounds, stage = (0.0, *self.stage_shares, 1.0), self.passed(self.stage_shares)
+        done = (self.progress - bounds[stage]) / (bounds[stage + 1] - bounds[stage])
+        return 1 - (1 - self.lr_left) * min(max(done, 0.0), 1.0)
