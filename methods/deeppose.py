@@ -32,9 +32,7 @@ PERSON_PADDING = 1.25  # of the person's box (unknown -> the classic code's); th
 DIAGONAL = ("left_shoulder", "right_hip")  # whose distance is the pose's diameter
 SIDES = {"flic11": 1.0}  # box sides in diameters, chosen in the paper on 50 held-out images ...
 OTHER_SIDE = 2.0  # ... 2 on LSP, and by us on whatever else
-LEAST_DIAMETER = (
-    0.1  # of the longer side of the region looked at: no box is smaller than a predicted torso of this size
-)
+LEAST_DIAMETER = 0.15  # of the region's longer side (unknown -> our choice): boxes do not follow a torso seen end on
 
 
 class DeepPose(PoseMethod):
@@ -42,7 +40,7 @@ class DeepPose(PoseMethod):
 
     title: ClassVar[str] = "DeepPose"
     year: ClassVar[int] = 2014
-    means: Tensor  # (stages - 1, K, 2) errors of each stage but the last, in diameters of its own pose
+    means: Tensor  # (stages - 1, K, 2) errors of each stage but the last, in longer sides of the region
     covariances: Tensor  # (stages - 1, K, 2, 2)
     measured: Tensor  # () how many stages' errors are known: the next one is being trained, or is
 
@@ -166,8 +164,19 @@ class DeepPose(PoseMethod):
 
     def _unit(self, pose: Tensor, pixel: Tensor) -> Tensor:
         """Return the diameter (B, 1, 2) of predicted poses, in input pixels."""
-        least = LEAST_DIAMETER * (pixel * self.detail * self.size).amax(-1)
-        return diameter(pose, pixel, self.diagonal, least)
+        return diameter(pose, pixel, self.diagonal, LEAST_DIAMETER * self._longer(pixel))
+
+    def _longer(self, pixel: Tensor) -> Tensor:
+        """Return the longer side (B,) of the region looked at, in original pixels."""
+        return (pixel * self.detail * self.size).amax(-1)
+
+    def _region(self, pixel: Tensor) -> Tensor:
+        """Return that side (B, 1, 2) in input pixels, the unit of errors.
+
+        Their unit in the paper is unknown; divided by a predicted diameter, a few people seen end on have so large ones
+        that most boxes drawn from their spread miss their joints.
+        """
+        return (self._longer(pixel)[:, None] / pixel)[:, None]
 
     def _offsets(self, net: nn.Module, pixels: Tensor, centre: Tensor, size: Tensor, joints: Tensor) -> Tensor:
         """Return what a network says of the joints (B, N), each in its own box: (B, N, 2) in-box coordinates.
@@ -208,7 +217,9 @@ class DeepPose(PoseMethod):
         weights = torch.where(labelled.any(-1, keepdim=True), labelled.float(), 1.0)
         joints = torch.multinomial(weights, self.crops, replacement=True)
         truth = truth.gather(1, joints[..., None].expand(-1, -1, 2))
-        centre = truth + unit * simulate(self.means[stage - 1][joints], self.covariances[stage - 1][joints])
+        centre = truth + self._region(pixel) * simulate(
+            self.means[stage - 1][joints], self.covariances[stage - 1][joints]
+        )
         size = self.side * unit
         offsets = self._offsets(self.nets[stage], pixels, centre, size, joints)
         return offsets - into_box(truth, centre, size), labelled.gather(1, joints)
@@ -227,7 +238,7 @@ class DeepPose(PoseMethod):
             for part in self._training_inputs(batch):
                 pixel = pixel_size(part.to_image)
                 pose = self._frozen(normalise(part.images), pixel, done + 1)
-                residuals.add((pose - part.joints[:, 0]) / self._unit(pose, pixel), part.visible[:, 0] > 0)
+                residuals.add((pose - part.joints[:, 0]) / self._region(pixel), part.visible[:, 0] > 0)
             self.means[done], self.covariances[done] = residuals.mean, residuals.covariance
             if self.inherit:
                 inherit_weights(self.nets[done + 1], self.nets[done])

@@ -73,7 +73,7 @@ def rigged(*answers, ready=1, **options):
 def pose_in_box():
     """A pose around the centre, its torso's diagonal a little more than the least."""
     pose = 0.2 * (torch.rand(K, 2, generator=torch.Generator().manual_seed(3)) - 0.5)
-    pose[LEFT_SHOULDER], pose[RIGHT_HIP] = torch.tensor([[-0.06, -0.04], [0.03, 0.05]])
+    pose[LEFT_SHOULDER], pose[RIGHT_HIP] = torch.tensor([[-0.08, -0.06], [0.06, 0.1]])
     return pose
 
 
