@@ -168,6 +168,18 @@ def _predict(arguments: argparse.Namespace) -> None:
     _emit({"results": str(path)}) if arguments.json else print(f"results: {path}")
 
 
+def _track(arguments: argparse.Namespace) -> None:
+    from dataclasses import fields
+
+    from bench.track import Settings, track
+
+    settings = Settings(**{field.name: getattr(arguments, field.name) for field in fields(Settings)})
+    report = track(arguments.run, settings, out=arguments.out, progress=_bar("sequences"))
+    if arguments.json:
+        return _emit(report.to_dict())
+    _console(to_people=True).print(report.table())
+
+
 def _data(arguments: argparse.Namespace) -> None:
     from bench.datasets import bring_from, check, preview
 
@@ -215,11 +227,13 @@ def _bar(title: str) -> Callable[[int, int], None]:
 
 def _speed(arguments: argparse.Namespace) -> None:
     from bench.speed import measure
+    from bench.speed_network import network_table
 
-    report, path = measure(arguments.dataset, arguments.preset, arguments.out, say=_say)
+    a = arguments
+    report, path = measure(a.dataset, a.preset, a.methods, a.out, compile=a.compile, say=_say)
     if arguments.json:
         return _emit(report.to_dict())
-    _console(to_people=True).print(report.table())
+    _console(to_people=True).print(report.table(), network_table(report.networks))
     print(*report.lines(), sep="\n")
     print(f"stored: {path}")
 
@@ -232,6 +246,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": _compare,
     "explain": _explain_value,
     "predict": _predict,
+    "track": _track,
     "data": _data,
     "speed": _speed,
 }

@@ -63,6 +63,7 @@ def build_parser() -> Parser:
     for command in (cost, run):
         command.set_defaults(known=[word for action in command._actions for word in action.option_strings])
     _add_evaluation(add)
+    _add_track(add)
     _add_tools(add)
     return parser
 
@@ -102,6 +103,29 @@ def _add_evaluation(add: Add) -> None:
     explain.add_argument("--most", type=int, default=20, help="how many ways to list; %(default)s")
 
 
+def _add_track(add: Add) -> None:
+    """What `bench.track.Settings` holds."""
+    track = add("track", "follow drawn people through sequences with a trained top-down method: MOTA")
+    track.add_argument("run", type=Path, metavar="RUN", help="record or folder of a run, or its last.ckpt")
+    track.add_argument("--sequences", type=int, default=20, help="%(default)s")
+    track.add_argument("--frames", type=int, default=16, help="of each; %(default)s")
+    track.add_argument("--seed", type=int, default=0, help="%(default)s")
+    track.add_argument("--boxes", default="jitter:0.05", help="stand-in for a detector: truth or %(default)s (default)")
+    track.add_argument("--miss", type=float, default=0.2, help="share of the people it does not see; %(default)s")
+    track.add_argument(
+        "--similarity", default="multi-flow", choices=("bbox", "pose", "flow", "multi-flow"), help="%(default)s"
+    )
+    track.add_argument(
+        "--propagate", action=argparse.BooleanOptionalAction, default=True, help="look where the flow carries people"
+    )
+    track.add_argument("--box-score", type=float, default=0.5, help="boxes below are dropped; %(default)s")
+    track.add_argument("--joint-score", type=float, default=0.4, help="joints below are dropped; %(default)s")
+    track.add_argument("--overlap", type=float, default=0.5, help="IoU from which two boxes are one; %(default)s")
+    track.add_argument("--least", type=float, default=0.2, help="similarity that two people need; %(default)s")
+    track.add_argument("--queue", type=int, default=10, help="frames that multi-flow remembers; %(default)s")
+    track.add_argument("--out", type=Path, metavar="DIR", help="also draw each sequence there")
+
+
 def _add_tools(add: Add) -> None:
     """What works on pictures, data sets and this machine."""
     predict = add("predict", "run a trained method on your own pictures")
@@ -117,5 +141,9 @@ def _add_tools(add: Add) -> None:
     data.add_argument("--no-joints", action="store_true", help="leave the joints out of the sheet")
     speed = add("speed", "images/s of loading, training and testing, beside a bare PyTorch loop")
     speed.add_argument("--dataset", default="synthetic", metavar="D", help="%(default)s")
+    speed.add_argument("--methods", nargs="+", default=(), metavar="M", help="all (default)")
+    speed.add_argument(
+        "--compile", action="store_true", help="time torch.compile too: a minute or more a large network"
+    )
     speed.add_argument("--preset", default="small", metavar="P", help="%(default)s")
     speed.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
