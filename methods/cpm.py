@@ -70,7 +70,8 @@ class CPM(PoseMethod):
             skeleton: Whose joints to find; pelvis and thorax of MPII and the eyes of FLIC are left out.
             stages: How many; where None, 4 on FLIC and 6 elsewhere.
             size: Height and width of what the network sees.
-            padding: The box grows by this factor; the paper scales by the person's height, here the box's longer side.
+            padding: The box grows by this factor. The paper scales by MPII's ``scale``, of which MPII's boxes are made
+                here; elsewhere the box's longer side stands for the person's height.
             pools: Each halves the maps.
             kernel: Of the trunks' convolutions and of the first stage's widest.
             mixer_kernel: Of the later stages' convolutions over beliefs; three of them must span the body.

@@ -123,12 +123,12 @@ def test_an_occluded_joint_is_drawn_and_an_absent_one_is_learnt_as_nothing():  #
 
 
 def test_a_person_of_mpii_scale_s_is_shown_at_1_171_over_s():  # item 12
-    scale, view = 2.5, meta(MPII16).view
-    box = np.array([300.0, 100.0, 400.0, 100 + 200 * scale])
+    method, scale = meta(MPII16), 2.5
+    view, box = method.view, np.array([300.0, 100.0, 400.0, 100 + 200 * scale])
     affine = view.to_input(Look(0, 0, box))
     assert affine[0, 0] == affine[1, 1] == pytest.approx(41 / 35 / scale)
     np.testing.assert_allclose(affine @ [350, 100 + 100 * scale, 1], np.array(view.size) / 2)
-    assert 526 == view.size[0] == view.size[1] >= 368 / 0.7
+    assert view.size == (526, 526) >= (368 / 0.7,) * 2 and method.input_size == (368, 368)
 
 
 def test_augmentation_of_the_paper_is_uniform_and_always_rotates():  # item 12

@@ -83,6 +83,7 @@ def test_a_whole_inference_is_one_crop_and_one_a_joint_and_later_stage():
         net.register_forward_pre_hook(lambda net, images: crops.append(len(images[0])))
     assert method.eval()(batch(1).images).shape == (1, K, 2)
     assert crops == [1, 14, 14]
+    assert method.input_size == (SIDE // 2, SIDE // 2)
 
 
 @pytest.mark.parametrize(("options", "factor"), [({}, 2.0), ({"side": 1.5}, 1.5)])
