@@ -148,5 +148,5 @@ def test_overfits_one_batch(method, data):
         seen = (batch.visible[b, 0] > 0) & one.joints[0].isfinite().all(-1)
         assert seen.any()
         truth = batch.joints[b, 0].double() @ batch.to_image[b, :, :2].T + batch.to_image[b, :, 2]
-        scale = batch.to_image[b, 0].norm()  # original pixels an input pixel
+        scale = batch.to_image[b, 0, :2].norm()  # original pixels an input pixel
         assert (one.joints[0] - truth)[seen].norm(dim=-1).median() < 4 * scale
