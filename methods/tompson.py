@@ -66,6 +66,7 @@ class Tompson(PoseMethod):
         hidden: int = 256,
         fine_width: int = 128,
         dropout: float = 0.5,
+        batch_norm: bool = False,
         eps: float = 1e-4,
         sigma: float = 1.5,
         window: int = 36,
@@ -88,6 +89,7 @@ class Tompson(PoseMethod):
             hidden: Channels of the 1x1 ones.
             fine_width: Channels of the fine network.
             dropout: Share of the channels of the banks' sum that are dropped, each as a whole; default.
+            batch_norm: Normalise after each convolution but the last ones, to learn faster from scratch.
             eps: Added to the variance by which the contrast is normalised, of pixels in [0, 1]; default.
             sigma: Of the coarse targets, in cells.
             window: Side of the crops in input pixels; default.
@@ -114,9 +116,9 @@ class Tompson(PoseMethod):
         self.map_size = (h // pooling, w // pooling)
         self.chosen = kept(skeleton, LEFT_OUT)
         joints = len(self.chosen)
-        coarse = Coarse(joints, LAYOUTS[layers], pooling, width, context, hidden, dropout)
+        coarse = Coarse(joints, LAYOUTS[layers], pooling, width, context, hidden, dropout, batch_norm=batch_norm)
         self.coarse = coarse.to(memory_format=torch.channels_last)
-        self.fine = Fine(joints, width, fine_width).to(memory_format=torch.channels_last)
+        self.fine = Fine(joints, width, fine_width, batch_norm=batch_norm).to(memory_format=torch.channels_last)
         self.register_buffer("refined", torch.tensor(False))
 
     def _refuse(self, size: tuple[int, int], layers: int, dropout: float) -> None:
@@ -167,8 +169,10 @@ class Tompson(PoseMethod):
         Each is divided by the cells of a map, the sum by those of a coarse map: a learning rate then suits any size.
         """
         phase = self.passed(self.phases)
-        if self.training and phase != COARSE:
-            self.refined.fill_(True)
+        if self.training:
+            self.coarse.train(phase != FINE)
+            if phase != COARSE:
+                self.refined.fill_(True)
         joints, visible = batch.joints[:, 0, list(self.chosen)], batch.visible[:, 0, list(self.chosen)]
         middle = joints - (self.pooling - 1) / 2  # of the cell; `heatmaps` counts from a cell's first pixel
         targets, weights = heatmaps.encode_unbiased(middle, visible, self.map_size, self.sigma, stride=self.pooling)

@@ -74,41 +74,63 @@ def _window(side: int, like: Tensor) -> Tensor:
     return weight / weight.sum(1, keepdim=True)
 
 
+class Layer(nn.Conv2d):
+    """A convolution that keeps the size, and its ReLU; a batch norm between them takes the place of the bias."""
+
+    def __init__(self, into: int, out: int, kernel: int, *, batch_norm: bool = False) -> None:
+        """Build it; the kernel is odd."""
+        super().__init__(into, out, kernel, padding=kernel // 2, bias=not batch_norm)
+        self.norm = nn.BatchNorm2d(out) if batch_norm else nn.Identity()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Convolve, normalise, cut."""
+        return F.relu(self.norm(super().forward(maps)))
+
+
 class Bank(nn.Module):
     """One level's convolutions up to the 9x9."""
 
-    def __init__(self, layout: Layout, pooling: int, width: int, context: int) -> None:
+    def __init__(self, layout: Layout, pooling: int, width: int, context: int, *, batch_norm: bool) -> None:
         """Stack the 5x5 convolutions of ``width`` channels and the 9x9 one of ``context`` channels."""
         super().__init__()
         into = (3, *(width,) * (layout.convs - 1))
-        self.convs = nn.ModuleList(nn.Conv2d(channels, width, 5, padding=2) for channels in into)
-        self.context = nn.Conv2d(width, context, 9, padding=4)
+        self.convs = nn.ModuleList(Layer(channels, width, 5, batch_norm=batch_norm) for channels in into)
+        self.context = Layer(width, context, 9, batch_norm=batch_norm)
         self.pools = layout.pools[pooling]
 
     def forward(self, level: Tensor) -> tuple[Tensor, list[Tap]]:
         """Turn a level (B, 3, h, w) into features (B, context, h / pooling, w / pooling) and the taps in its cells."""
         x, stride, taps = level, 1, []
         for i, conv in enumerate(self.convs, 1):
-            x = conv(x).relu()
+            x = conv(x)
             if i <= TAPS:
                 taps.append(Tap(x, stride))
             for _ in range(self.pools.count(i)):
                 x, stride = F.max_pool2d(x, 2, ceil_mode=True), 2 * stride
-        return self.context(x).relu(), taps
+        return self.context(x), taps
 
 
 class Coarse(nn.Module):
     """Three banks with weights of their own, summed, and the sliding detector on top."""
 
     def __init__(
-        self, joints: int, layout: Layout, pooling: int, width: int, context: int, hidden: int, dropout: float
+        self,
+        joints: int,
+        layout: Layout,
+        pooling: int,
+        width: int,
+        context: int,
+        hidden: int,
+        dropout: float,
+        *,
+        batch_norm: bool = False,
     ) -> None:
         """Build the banks and the head; ``dropout`` drops whole channels of the sum."""
         super().__init__()
-        self.banks = nn.ModuleList(Bank(layout, pooling, width, context) for _ in range(LEVELS))
+        self.banks = nn.ModuleList(Bank(layout, pooling, width, context, batch_norm=batch_norm) for _ in range(LEVELS))
         self.head = nn.Sequential(nn.Dropout2d(dropout))
         for i in range(layout.hidden):
-            self.head.extend([nn.Conv2d(hidden if i else context, hidden, 1), nn.ReLU()])
+            self.head.append(Layer(hidden if i else context, hidden, 1, batch_norm=batch_norm))
         last = nn.Conv2d(hidden, joints, 1)
         self.head.append(last)
         initialise(self, last)
@@ -162,19 +184,19 @@ def lay(maps: Tensor, centres: Tensor, size: tuple[int, int]) -> Tensor:
 class Fine(nn.Module):
     """One instance a joint with the same weights, but for the last layer: crops to a map of a cell a pixel."""
 
-    def __init__(self, joints: int, into: int, width: int) -> None:
+    def __init__(self, joints: int, into: int, width: int, *, batch_norm: bool = False) -> None:
         """Build a path for each tap of ``into`` channels, the common layers and the last ones."""
         super().__init__()
-        self.paths = nn.ModuleList(nn.Conv2d(into, width, 5, padding=2) for _ in range(LEVELS * TAPS))
+        self.paths = nn.ModuleList(Layer(into, width, 5, batch_norm=batch_norm) for _ in range(LEVELS * TAPS))
         self.common = nn.Sequential(
-            nn.Conv2d(width, width, 5, padding=2), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU()
+            Layer(width, width, 5, batch_norm=batch_norm), Layer(width, width, 1, batch_norm=batch_norm)
         )
         self.last = nn.Conv2d(joints * width, joints, 1, groups=joints)  # each joint sees its own instance
         initialise(self, self.last)
 
     def forward(self, crops: list[Tensor], window: int) -> Tensor:
         """Turn the crops (B K, C, n, n) of the six taps into maps (B, K, window, window)."""
-        seen = [path(part).relu() for path, part in zip(self.paths, crops, strict=True)]
+        seen = [path(part) for path, part in zip(self.paths, crops, strict=True)]
         total = torch.zeros(())
         for part in seen:
             total = total + F.interpolate(part, size=(window, window), mode="bilinear")
@@ -192,4 +214,5 @@ def initialise(net: nn.Module, last: nn.Conv2d) -> None:
             nn.init.normal_(module.weight, std=LINEAR_STD)
         else:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(torch.as_tensor(module.bias))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -9,6 +9,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from bench.config import resolve
 from data.inputs import NO_EPOCH
@@ -16,6 +17,7 @@ from data.module import PoseDataModule
 from data.skeletons import FLIC11, LSP14, MPII16
 from data.types import DataError, PoseBatch, compose_affine, invert_affine
 from methods.tompson import Answer, Tompson
+from methods.tompson_nets import Layer
 
 SHARES = {"coarse": 0.0, "fine": 0.6, "joint": 0.9}  # of the training, with the default phases
 NARROW = {"layers": 7, "width": 4, "context": 6, "hidden": 6, "fine_width": 4, "input_size": (64, 64), "window": 16}
@@ -104,6 +106,26 @@ def test_the_joint_loss_is_e1_plus_a_tenth_of_e2():  # item 11
     assert terms["fine"].item() == pytest.approx(0.1 * e2 / 16**2, rel=1e-4)
     method.budget_spent, method._scatter = SHARES["fine"], lambda cells, truth, weights: cells
     assert method.loss(inputs)["fine"].item() == pytest.approx(e2 / 12**2, rel=1e-4)  # alone: by its own
+
+
+@pytest.mark.parametrize("phase", ["coarse", "fine", "joint"])
+def test_a_frozen_coarse_network_keeps_its_batch_statistics_too(phase):
+    method = small(phase=phase, batch_norm=True).train()
+    before = {name: buffer.clone() for name, buffer in method.coarse.named_buffers()}
+    method.loss(batch())
+    after = dict(method.coarse.named_buffers())
+    same = [torch.equal(after[name], tensor) for name, tensor in before.items()]
+    assert len(same) == 3 * (3 * 4 + 2) and (all(same) if phase == "fine" else not any(same))
+
+
+def test_batch_norm_stands_before_every_cut_and_takes_the_place_of_the_bias():
+    plain, normalised = small(), small(batch_norm=True)
+    cuts = [layer for layer in normalised.modules() if isinstance(layer, Layer)]
+    assert len(cuts) == 3 * 4 + 2 + 6 + 2 and all(layer.bias is None for layer in cuts)
+    found = cuts[0].train()(torch.randn(8, 3, 16, 16))
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in plain.modules())
+    middle = cuts[0].norm(nn.functional.conv2d(torch.randn(8, 3, 16, 16), cuts[0].weight, padding=2))
+    assert abs(middle.mean()) < 1e-5 and middle.std().item() == pytest.approx(1, abs=0.01) and found.min() == 0
 
 
 def test_each_phase_has_its_own_terms():
