@@ -43,7 +43,7 @@ class IEF(PoseMethod):
         side: int = FULL_SIDE,
         steps: int = 4,
         bound: float = 20.0,
-        stray: float = 0.0,
+        jitter: float = 0.0,
         modules: tuple[str, ...] = tuple(MODULES),
         width: float = 1.0,
         dropout: float = 0.4,
@@ -63,9 +63,8 @@ class IEF(PoseMethod):
             side: Pixels of the square input.
             steps: Corrections.
             bound: Length of the longest target correction of a joint, in pixels of an input of 224.
-            stray: Deviation, in the same pixels, from the truth of where a path leads; the last step taken is then of
-                any length, too. The paper's paths end at the truth: each pose betrays where its path leads, and a
-                network that errs meets poses it has never seen. The corrections to learn lead to the truth in any case.
+            jitter: Deviation of noise on the path's poses after the start, in the same pixels. The paper has none: each
+                pose then betrays where its path leads, and a network that errs meets poses it has never seen.
             modules: Which of GoogLeNet's inception modules, in their order.
             width: Factor of GoogLeNet's channels.
             dropout: Before the last layer; GoogLeNet's.
@@ -84,9 +83,9 @@ class IEF(PoseMethod):
         """
         super().__init__(skeleton)
         self.hparams["backbone_weights"] = backbone_weights and str(backbone_weights)  # checkpoints hold no paths
-        self._refuse(side, steps, bound, stray, modules, width)
+        self._refuse(side, steps, bound, jitter, modules, width)
         self.side, self.steps, self.bound = side, steps, bound * side / FULL_SIDE
-        self.stray = stray * side / FULL_SIDE
+        self.jitter = jitter * side / FULL_SIDE
         self.optimizer, self.lr, self.new_lr, self.lr_drops = optimizer, lr, new_lr, lr_drops
         self.backbone_weights = backbone_weights
         self.view = PersonCrop((side, side), padding=1.25)
@@ -106,7 +105,7 @@ class IEF(PoseMethod):
         self.net = net.to(memory_format=torch.channels_last)
 
     def _refuse(
-        self, side: int, steps: int, bound: float, stray: float, modules: tuple[str, ...], width: float
+        self, side: int, steps: int, bound: float, jitter: float, modules: tuple[str, ...], width: float
     ) -> None:
         """Raise DataError for settings that cannot work."""
         if not modules or list(modules) != [name for name in MODULES if name in modules]:
@@ -119,8 +118,8 @@ class IEF(PoseMethod):
             raise DataError(f"steps {steps}: expected at least 1 correction")
         if bound <= 0:
             raise DataError(f"bound {bound}: expected a length above 0, in pixels of an input of {FULL_SIDE}")
-        if stray < 0:
-            raise DataError(f"stray {stray}: expected 0 or more, in pixels of an input of {FULL_SIDE}")
+        if jitter < 0:
+            raise DataError(f"jitter {jitter}: expected 0 or more, in pixels of an input of {FULL_SIDE}")
         if width <= 0:
             raise DataError(f"width {width}: expected a factor above 0 of GoogLeNet's channels")
 
@@ -179,11 +178,8 @@ class IEF(PoseMethod):
             The pose there and its target correction in units of the bound, both (B, K, 2).
         """
         there = torch.where((visible > 0)[..., None], joints, self.start)
-        steps, end = taken[:, None, None].float(), there
-        if self.stray:
-            steps = (steps - torch.rand_like(there[..., :1])).clamp(min=0)
-            end = there + self.stray * torch.randn_like(there)
-        pose = self.start + bounded(end - self.start, self.bound * steps)
+        pose = self.start + bounded(there - self.start, self.bound * taken[:, None, None])
+        pose = pose + self.jitter * (taken > 0)[:, None, None] * torch.randn_like(pose)
         return pose, bounded(there - pose, self.bound) / self.bound
 
     @property

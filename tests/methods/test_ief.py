@@ -140,30 +140,18 @@ def test_the_path_arrives_after_as_many_bounds_as_the_distance_holds_and_rests()
     np.testing.assert_allclose(pose, truth, atol=1e-5)
 
 
-def test_targets_lead_from_a_strayed_pose_to_the_truth():
-    method, inputs = small(stray=25.0), batch(200)
-    taken = torch.arange(200) % 4
+def test_targets_lead_from_a_jittered_pose_to_the_truth():
+    method, inputs = small(jitter=7.0), batch(200)
+    taken = torch.ones(200, dtype=torch.long)
     pose, target = method.path(inputs.joints[:, 0], inputs.visible[:, 0], taken)
-    for b in range(8):
+    for b in range(3):
         np.testing.assert_allclose(target[b] * BOUND, bounded(inputs.joints[b, 0], pose[b], BOUND), atol=1e-4)
-    assert torch.equal(pose[taken == 0], method.start.expand(50, -1, -1))  # every test begins there too
-
-
-def test_a_strayed_pose_lies_within_the_last_of_its_steps_or_where_the_path_ends():
-    method, inputs = small(stray=25.0), batch(200)
-    truth = method.start.expand(200, 1, -1, -1) + 1000.0  # no path ends before 4 steps
-    for steps in (1, 2, 3):
-        pose, _ = method.path(truth[:, 0], inputs.visible[:, 0], torch.full((200,), steps))
-        walked = (pose - method.start).norm(dim=-1) / BOUND
-        assert steps - 1 <= walked.min() < steps - 0.95 and steps - 0.05 < walked.max() <= steps + 1e-4
-
-
-def test_paths_end_around_the_truth():
-    method, inputs = small(stray=25.0, bound=5000.0), batch(200)
-    pose, _ = method.path(inputs.joints[:, 0], inputs.visible[:, 0], torch.full((200,), 3))
-    error = pose - inputs.joints[:, 0]
-    assert error.std().item() == pytest.approx(25 * SIDE / 224, rel=0.03)
-    assert abs(error.mean()) < 0.3
+    first, _ = method.path(inputs.joints[:, 0], inputs.visible[:, 0], 0 * taken)
+    assert torch.equal(first, method.start.expand(200, -1, -1))  # every test begins there too
+    method.jitter = 0.0
+    noise = pose - method.path(inputs.joints[:, 0], inputs.visible[:, 0], taken)[0]
+    assert noise.std().item() == pytest.approx(7 * SIDE / 224, rel=0.03)
+    assert abs(noise.mean()) < 0.1
 
 
 def test_training_inputs_do_not_depend_on_the_network():  # item 6

@@ -60,7 +60,7 @@ def test_the_inside_shows_the_drawn_start_and_every_pose_in_input_pixels():
         ({"side": 0}, "side 0"),
         ({"steps": 0}, "steps 0: expected at least 1"),
         ({"bound": 0.0}, "bound 0.0"),
-        ({"stray": -1.0}, "stray -1.0"),
+        ({"jitter": -1.0}, "jitter -1.0"),
         ({"width": 0.0}, "width 0.0"),
         ({"modules": ()}, r"modules \(\): expected some of 3a, 3b"),
         ({"modules": ("4a", "3a")}, "modules 4a, 3a: expected some of 3a, 3b"),
