@@ -77,6 +77,13 @@ class Inputs(Dataset[PoseBatch]):
     def __len__(self) -> int:
         return len(self.looks)
 
+    def evenly(self, count: int | None, size: int) -> Iterator[PoseBatch]:
+        """Yield ``count`` evenly spaced inputs, or all, unmoved and in batches of ``size``."""
+        count = min(len(self), count or len(self))
+        keys = [(NO_EPOCH, int(i)) for i in np.linspace(0, len(self) - 1, count).round()]
+        for start in range(0, count, size):
+            yield self.__getitems__(keys[start : start + size])
+
     def __getitem__(self, key: Key) -> PoseBatch:
         return self.__getitems__([key])
 

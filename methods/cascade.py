@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+DETECTED = 0.2  # diameters: the distance by which the paper chooses the number of stages, and the size of the boxes
+
 
 def into_box(points: Tensor, centre: Tensor, size: Tensor) -> Tensor:
     """Normalise points (..., 2) by a box: N(y; b) of the paper."""
@@ -128,3 +130,29 @@ def simulate(mean: Tensor, covariance: Tensor) -> Tensor:
     c = (y - b.square()).clamp(min=0).sqrt()
     noise = torch.randn_like(mean)
     return mean + torch.stack([a * noise[..., 0], b * noise[..., 0] + c * noise[..., 1]], -1)
+
+
+def detected(poses: Tensor, truth: Tensor, labelled: Tensor, pixel: Tensor, diagonal: Sequence[int]) -> Tensor:
+    """Count joints found by each of some stages, by the paper's rate of detected joints: PDJ at 0.2.
+
+    Args:
+        poses: (S, B, K, 2) input pixels.
+        truth: (B, K, 2) the same.
+        labelled: (B, K); people without both ends of the torso are left out.
+        pixel: (B, 2) as :func:`pixel_size` gives it.
+        diagonal: The two joints at the ends of the torso.
+
+    Returns:
+        (S,) joints at most 0.2 diameters of the true torso from the truth.
+    """
+    one, other = (truth[:, joint] for joint in diagonal)
+    reach = DETECTED * ((one - other) * pixel).norm(dim=-1)
+    counted = labelled & labelled[:, list(diagonal)].all(-1, keepdim=True)
+    near = ((poses - truth) * pixel[:, None]).norm(dim=-1) <= reach[:, None]
+    return (near & counted).sum((1, 2))
+
+
+def improving(found: Sequence[float]) -> int:
+    """Count the stages before the first that finds no more than its predecessor; the first is always kept."""
+    stops = (stage for stage in range(1, len(found)) if found[stage] <= found[stage - 1])
+    return next(stops, len(found))

@@ -2,28 +2,27 @@
 
 arXiv:1312.4659, table 1: LSP test, trained on LSP and LSP-extended, PCP@0.5 (the mean of both ends' errors counts;
 whose left is unknown): stage 1 .54, stage 2 .60, stage 3 .61. FLIC, PCK@0.2 as later papers give it: elbow 92.3, wrist
-82.0. The paper says "about 40M" parameters a stage; its list of layers gives 58,396,060 with 14 joints, and
-three stages three times that. The published re-implementations that we know stop at stage 1.
+82.0. The paper says "about 40M" parameters a stage; its list of layers gives 58,396,060 with 14 joints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from data.inputs import NO_EPOCH
+from data.module import PoseDataModule
 from data.types import DataError, PoseBatch, PosePrediction, Skeleton, apply_affine
 from data.views import PersonCrop
+from methods import cascade
 from methods.alexnet import AlexNet, inherit_weights
 from methods.base import PoseMethod
-from methods.cascade import Residuals, corners, cut, diameter, into_box, out_of_box, pixel_size, simulate
+from methods.cascade import Residuals, diameter, into_box, out_of_box, pixel_size
 from methods.images import normalise
 from methods.inside import Panel
 
@@ -43,6 +42,7 @@ class DeepPose(PoseMethod):
     means: Tensor  # (stages - 1, K, 2) errors of each stage but the last, in longer sides of the region
     covariances: Tensor  # (stages - 1, K, 2, 2)
     measured: Tensor  # () how many stages' errors are known: the next one is being trained, or is
+    chosen: Tensor  # () how many stages answer; 0 until that is chosen: then all that are ready
 
     def __init__(
         self,
@@ -82,8 +82,7 @@ class DeepPose(PoseMethod):
             crops: Simulated boxes an image and step at the later stages, each around a labelled joint drawn at random.
                 One makes the paper's mini-batch of 128 samples of 128 images.
             measured_on: How many training people a stage's errors are measured on; all where None.
-            inherit: A stage begins with the weights of the one before, but for its last layer. The paper does not say
-                how its stages begin, and has days to train each from scratch.
+            inherit: A stage begins with the weights of the one before, but for its last layer; the paper is silent.
             optimizer: The paper's is Adagrad.
             lr: Learning rate.
             lr_left: What is left of it at the end of each stage's training; it falls evenly and starts anew.
@@ -92,8 +91,7 @@ class DeepPose(PoseMethod):
             DataError: for settings that cannot work together.
         """
         super().__init__(skeleton)
-        self.size, self.detail, self.crops, self.measured_on = size, detail, crops, measured_on
-        self.inherit = inherit
+        self.size, self.detail, self.crops, self.measured_on, self.inherit = size, detail, crops, measured_on, inherit
         self.side = SIDES.get(skeleton.name, OTHER_SIDE) if side is None else side
         self.stage_shares, self.optimizer, self.lr, self.lr_left = stage_shares, optimizer, lr, lr_left
         self._refuse()
@@ -107,13 +105,14 @@ class DeepPose(PoseMethod):
         self.register_buffer("means", torch.zeros(later, k, 2))
         self.register_buffer("covariances", torch.zeros(later, k, 2, 2))
         self.register_buffer("measured", torch.zeros((), dtype=torch.long))
+        self.register_buffer("chosen", torch.zeros((), dtype=torch.long))
 
     def _refuse(self) -> None:
         """Raise DataError for settings that cannot work together."""
         missing = [name for name in DIAGONAL if name not in self.skeleton.joints]
         if missing:
             raise DataError(f"{self.skeleton.name}: has no {' and no '.join(missing)}; DeepPose measures poses by them")
-        numbers = {"size": self.size, "detail": self.detail, "crops": self.crops, "measured_on": self.measured_on}
+        numbers = {name: getattr(self, name) for name in ("size", "detail", "crops", "measured_on")}
         wrong = [f"{name} {number}" for name, number in numbers.items() if number is not None and number < 1]
         if wrong:
             raise DataError(f"{', '.join(wrong)}: expected 1 or more")
@@ -148,11 +147,11 @@ class DeepPose(PoseMethod):
             pixels: (B, 3, h, w) normalised.
             pixel: (B, 2) size of an input pixel.
             stages: How many.
-            joints: Which joints the later stages correct; all where None.
+            joints: Which the later stages correct; all where None.
         """
         region = pixels.new_tensor(pixels.shape[:1:-1])  # w, h
-        answers = self.nets[0](F.avg_pool2d(pixels, self.detail)).float()
-        poses = [out_of_box(answers.unflatten(-1, (-1, 2)), region / 2, region)]
+        answers = self.nets[0](F.avg_pool2d(pixels, self.detail)).float().unflatten(-1, (-1, 2))
+        poses = [out_of_box(answers, region / 2, region)]
         which = torch.tensor(joints or range(poses[0].shape[1]), device=pixels.device).expand(len(pixels), -1)
         for net in self.nets[1:stages]:
             pose, size = poses[-1].clone(), self.side * self._unit(poses[-1], pixel)
@@ -173,18 +172,16 @@ class DeepPose(PoseMethod):
     def _region(self, pixel: Tensor) -> Tensor:
         """Return that side (B, 1, 2) in input pixels, the unit of errors.
 
-        Their unit in the paper is unknown; divided by a predicted diameter, a few people seen end on have so large ones
-        that most boxes drawn from their spread miss their joints.
+        The paper's is unknown; in predicted diameters, a few people seen end on spread all boxes beyond their joints.
         """
         return (self._longer(pixel)[:, None] / pixel)[:, None]
 
     def _offsets(self, net: nn.Module, pixels: Tensor, centre: Tensor, size: Tensor, joints: Tensor) -> Tensor:
         """Return what a network says of the joints (B, N), each in its own box: (B, N, 2) in-box coordinates.
 
-        A network has outputs for all joints; a box's others are neither used nor trained. Whether the paper's has, or
-        whether it trains one network a joint, is unknown: this is the reading of one network a stage.
+        A network has outputs for all joints; others than a box's are not used or trained (unknown -> one a stage).
         """
-        answers = net(cut(pixels, centre, size, self.size)).float().unflatten(-1, (-1, 2))  # (B * N, K, 2)
+        answers = net(cascade.cut(pixels, centre, size, self.size)).float().unflatten(-1, (-1, 2))  # (B * N, K, 2)
         own: Tensor = answers[torch.arange(len(answers), device=answers.device), joints.flatten()]
         return own.view_as(centre)
 
@@ -217,7 +214,7 @@ class DeepPose(PoseMethod):
         weights = torch.where(labelled.any(-1, keepdim=True), labelled.float(), 1.0)
         joints = torch.multinomial(weights, self.crops, replacement=True)
         truth = truth.gather(1, joints[..., None].expand(-1, -1, 2))
-        centre = truth + self._region(pixel) * simulate(
+        centre = truth + self._region(pixel) * cascade.simulate(
             self.means[stage - 1][joints], self.covariances[stage - 1][joints]
         )
         size = self.side * unit
@@ -226,8 +223,7 @@ class DeepPose(PoseMethod):
 
     def _frozen(self, pixels: Tensor, pixel: Tensor, stages: int, joints: Sequence[int] | None = None) -> Tensor:
         """Return the last pose of the first ``stages``, which are trained: without their dropout."""
-        for net in self.nets[:stages]:
-            net.eval()
+        self.nets[:stages].eval()
         return self._poses(pixels, pixel, stages, joints)[-1]
 
     @torch.no_grad()
@@ -235,7 +231,9 @@ class DeepPose(PoseMethod):
         """Measure the errors of the stages before ``stage`` where that was not yet done: when a stage begins."""
         for done in range(int(self.measured), stage):
             residuals = Residuals(len(self.skeleton.joints))
-            for part in self._training_inputs(batch):
+            data = getattr(self._trainer, "datamodule", None)  # without one, the batch must do
+            for part in [batch] if data is None else data.inputs("train").evenly(self.measured_on, len(batch)):
+                part = part.to(self.device)
                 pixel = pixel_size(part.to_image)
                 pose = self._frozen(normalise(part.images), pixel, done + 1)
                 residuals.add((pose - part.joints[:, 0]) / self._region(pixel), part.visible[:, 0] > 0)
@@ -244,31 +242,39 @@ class DeepPose(PoseMethod):
                 inherit_weights(self.nets[done + 1], self.nets[done])
             self.measured += 1
 
-    def _training_inputs(self, batch: PoseBatch) -> Iterator[PoseBatch]:
-        """Yield training inputs as they are, evenly spaced; without a data module, the batch."""
-        data = getattr(self._trainer, "datamodule", None)
-        if data is None:
-            yield batch
+    @torch.no_grad()
+    def after_fit(self, data: PoseDataModule) -> None:
+        """Choose how many stages answer: the paper adds them until people held out from training gain nothing.
+
+        All answer where nobody is held out: the validation split is what will be tested on.
+        """
+        if data.entry.stands_for("test") == "val":
             return
-        inputs = data.inputs("train")
-        count = min(len(inputs), self.measured_on or len(inputs))
-        keys = [(NO_EPOCH, int(i)) for i in np.linspace(0, len(inputs) - 1, count).round()]
-        for start in range(0, count, len(batch)):
-            yield inputs.__getitems__(keys[start : start + len(batch)]).to(self.device)
+        self.eval()
+        hits = torch.zeros(self.ready, dtype=torch.long)
+        for part in data.inputs("val").evenly(None, data.batch_size):
+            part = part.to(self.device)
+            pixel = pixel_size(part.to_image)
+            poses = torch.stack(self._poses(normalise(part.images), pixel, self.ready))
+            hits += cascade.detected(poses, part.joints[:, 0], part.visible[:, 0] > 0, pixel, self.diagonal).cpu()
+        self.chosen.fill_(cascade.improving(hits.tolist()))
 
     def predict(self, batch: PoseBatch) -> list[PosePrediction]:
-        """Return the pose of the last stage that is ready; a regressor has no scores, so all are 1."""
-        return list(self.stages(batch).values())[-1]
+        """Return the pose of the last stage that answers; a regressor has no scores, so all are 1."""
+        return self._after(batch, int(self.chosen) or self.ready)[-1]
 
     def stages(self, batch: PoseBatch) -> dict[str, list[PosePrediction]]:
-        """Return the pose after each stage that is ready."""
-        poses = self._poses(normalise(batch.images), pixel_size(batch.to_image), self.ready)
+        """Return the pose after each stage that is ready, and last that of the one that was chosen, if an earlier."""
+        found, last = self._after(batch, self.ready), int(self.chosen) or self.ready
+        chosen = {} if last == self.ready else {f"chosen: stage {last}": found[last - 1]}
+        return {f"stage {i}": poses for i, poses in enumerate(found, 1)} | chosen
+
+    def _after(self, batch: PoseBatch, stages: int) -> list[list[PosePrediction]]:
+        """Return the answers of each of the first ``stages``, in pixels of the images."""
+        poses = self._poses(normalise(batch.images), pixel_size(batch.to_image), stages)
         found = [apply_affine(pose.double(), batch.to_image) for pose in poses]
         ones = torch.ones(found[0].shape[1], device=found[0].device)
-        return {
-            f"stage {i}": [PosePrediction(joints[None], ones[None], ones[:1]) for joints in each]
-            for i, each in enumerate(found, 1)
-        }
+        return [[PosePrediction(joints[None], ones[None], ones[:1]) for joints in each] for each in found]
 
     def inside(self, batch: PoseBatch) -> list[Panel]:
         """Show the pose after each stage, and the boxes that the next one looks into."""
@@ -276,7 +282,7 @@ class DeepPose(PoseMethod):
         poses = self._poses(normalise(batch.images), pixel, self.ready)
         panels = [Panel("stage 1", joints=poses[0])]
         for i, (before, pose) in enumerate(pairwise(poses), 2):
-            boxes = corners(before, (self.side * self._unit(before, pixel)).expand_as(before))
+            boxes = cascade.corners(before, (self.side * self._unit(before, pixel)).expand_as(before))
             panels += [Panel(f"boxes of stage {i}", boxes=boxes), Panel(f"stage {i}", joints=pose)]
         return panels
 
@@ -284,8 +290,8 @@ class DeepPose(PoseMethod):
         """Adagrad, its rate constant: the paper names no schedule. Stages that are not trained have no gradient."""
         kind = {"adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam}[self.optimizer]
         optimizer = kind(self.parameters(), lr=self.lr, fused=True)
-        schedule = LambdaLR(optimizer, lambda _: self._lr_share())
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        schedule = {"scheduler": LambdaLR(optimizer, lambda _: self._lr_share()), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def _lr_share(self) -> float:
         """Return the share of the learning rate at this moment: evenly from 1 to ``lr_left`` in each stage."""

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from methods.cascade import Residuals, corners, cut, diameter, into_box, out_of_box, pixel_size, simulate
+from methods.cascade import (
+    Residuals,
+    corners,
+    cut,
+    detected,
+    diameter,
+    improving,
+    into_box,
+    out_of_box,
+    pixel_size,
+    simulate,
+)
 
 
 def random(*shape, seed=0):
@@ -105,3 +116,25 @@ def test_simulated_errors_of_a_singular_covariance_lie_on_its_line():
     upright = simulate(torch.zeros(100, 2), torch.tensor([[0.0, 0.0], [0.0, 4.0]]).expand(100, 2, 2))
     assert not upright[:, 0].any() and upright[:, 1].std() > 1
     assert (simulate(torch.ones(5, 2), torch.zeros(5, 2, 2)) == 1).all()
+
+
+def test_joints_are_detected_within_a_fifth_of_the_true_torso():
+    truth = torch.tensor([[[0.0, 0.0], [30.0, 20.0], [5.0, 5.0]]]).repeat(2, 1, 1)  # shoulder, hip, another
+    pixel = torch.tensor([[2.0, 3.0], [2.0, 3.0]])  # a torso of (60, 60) original pixels: reach 16.97
+    poses = truth + torch.zeros(3, 1, 1, 2)
+    poses[0, 0, 0, 0] += 8.4  # 16.8 original pixels
+    poses[1, 0, 0, 0] += 8.6  # 17.2
+    poses[2, 0, 2, 1] -= 5.7  # 17.1
+    labelled = torch.ones(2, 3, dtype=torch.bool)
+    assert detected(poses, truth, labelled, pixel, (0, 1)).tolist() == [6, 5, 5]
+    labelled[1, 1] = False  # no end of the torso: the second person does not count
+    assert detected(poses, truth, labelled, pixel, (0, 1)).tolist() == [3, 2, 2]
+    labelled[0, 2] = False
+    assert detected(poses, truth, labelled, pixel, (0, 1)).tolist() == [2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"), [([5], 1), ([5, 6, 7], 3), ([5, 6, 6], 2), ([5, 4, 9], 1), ([5, 5, 9], 1), ([0, 0], 1)]
+)
+def test_stages_are_kept_while_each_finds_more_than_the_one_before(found, kept):
+    assert improving(found) == kept

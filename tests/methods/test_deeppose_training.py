@@ -1,6 +1,7 @@
 """DeepPose's training: the fidelity checklist, items 7 to 11, and how one stage follows another."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -209,3 +210,53 @@ def test_a_falling_rate_starts_anew_with_each_stage():
     for spent, share in shares.items():
         method.budget_spent = spent
         assert method._lr_share() == pytest.approx(share)
+
+
+def held_out(part, tested_on="test"):
+    """What a method asks of the data module when the training is over."""
+    inputs = {"val": SimpleNamespace(evenly=lambda count, size: [part])}
+    entry = SimpleNamespace(stands_for=lambda split: tested_on)
+    return SimpleNamespace(entry=entry, inputs=inputs.__getitem__, batch_size=2)
+
+
+def cascade_that_finds(*counts):
+    """Stages that leave so many joints, and the torso, at the truth, and the others 0.4 of its diameter beside it."""
+    limbs = [joint for joint in range(K) if joint not in (LEFT_SHOULDER, RIGHT_HIP)]
+    errors = torch.zeros(len(counts), K, 2)
+    for error, count in zip(errors, counts, strict=True):
+        error[limbs[count:], 0] = 0.4
+    diameter = np.hypot(0.14 * SIDE * 2, 0.16 * SIDE * 3) / 2  # input pixels along x, each two of the original
+    first = pose_in_box() + errors[0] * diameter / SIDE
+    method = rigged(first, *errors.diff(dim=0), ready=len(counts), side=1.0)
+    inputs = batch()
+    inputs.joints[:] = SIDE / 2 + SIDE * pose_in_box()
+    return method, inputs
+
+
+@pytest.mark.parametrize(
+    ("counts", "chosen"),
+    [((3, 5, 9), 3), ((3, 5, 5), 2), ((3, 5, 4), 2), ((5, 4, 9), 1), ((3, 3, 3), 1)],
+)
+def test_stages_answer_while_each_finds_more_joints_of_people_held_out(counts, chosen):
+    method, inputs = cascade_that_finds(*counts)
+    names = ["stage 1", "stage 2", "stage 3"]
+    assert list(method.stages(inputs)) == names
+    method.train()
+    method.after_fit(held_out(inputs))
+    found = method.stages(inputs)
+    assert list(found) == (names if chosen == 3 else [*names, f"chosen: stage {chosen}"])
+    for predicted, last, own in zip(
+        method.predict(inputs), list(found.values())[-1], found[names[chosen - 1]], strict=True
+    ):
+        assert torch.equal(predicted.joints, last.joints) and torch.equal(predicted.joints, own.joints)
+    copy = small(side=1.0)
+    copy.load_state_dict(
+        {name: tensor for name, tensor in method.state_dict().items() if "nets" not in name}, strict=False
+    )
+    assert copy.chosen == chosen
+
+
+def test_all_stages_answer_where_the_people_tested_on_are_the_only_ones_held_out():
+    method, inputs = cascade_that_finds(5, 4, 3)
+    method.after_fit(held_out(inputs, tested_on="val"))
+    assert list(method.stages(inputs)) == ["stage 1", "stage 2", "stage 3"]
