@@ -149,7 +149,8 @@ def detected(poses: Tensor, truth: Tensor, labelled: Tensor, pixel: Tensor, diag
     reach = DETECTED * ((one - other) * pixel).norm(dim=-1)
     counted = labelled & labelled[:, list(diagonal)].all(-1, keepdim=True)
     near = ((poses - truth) * pixel[:, None]).norm(dim=-1) <= reach[:, None]
-    return (near & counted).sum((1, 2))
+    found: Tensor = (near & counted).sum((1, 2))
+    return found
 
 
 def improving(found: Sequence[float]) -> int:
