@@ -26,7 +26,8 @@ class PoseDataModule(pl.LightningDataModule):
     """Serve any data set through any view.
 
     A data set without a `val` split lends ``holdout`` samples of its training split, evenly spaced; they are not
-    trained on. Validation only draws the learning curves: nothing is selected by it.
+    trained on. Validation draws the learning curves; no weights are selected by it, and only DeepPose asks
+    lent samples for more: how many stages answer.
     """
 
     def __init__(
