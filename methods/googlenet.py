@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data.types import DataError
+from methods.conv_relu import ConvReLU
 
 STEM = (64, 64, 192)  # channels of conv1, of conv2's reduction, of conv2
 MODULES = {  # table 1: 1x1, reduction and 3x3, reduction and 5x5, 1x1 after the pool
@@ -35,21 +36,16 @@ RESPONSE_NORM = (5, 1e-4, 0.75)  # channels, alpha, beta; bvlc_googlenet
 CLASSIFIERS = ("loss1", "loss2", "loss3", "cls3_fc")  # never taken from a file
 
 
-class Layer(nn.Conv2d):
-    """A convolution and its ReLU; a batch norm between them takes the place of the bias."""
+class Layer(ConvReLU):
+    """A layer as Caffe's GoogLeNet begins it."""
 
     def __init__(self, into: int, out: int, kernel: int, stride: int = 1, *, batch_norm: bool) -> None:
-        """Keep the size, but for the stride."""
-        super().__init__(into, out, kernel, stride, kernel // 2, bias=not batch_norm)
-        self.norm = nn.BatchNorm2d(out) if batch_norm else nn.Identity()
+        """Draw the weights."""
+        super().__init__(into, out, kernel, stride, batch_norm=batch_norm)
         fan_in = into * kernel**2
         nn.init.uniform_(self.weight, -((3 / fan_in) ** 0.5), (3 / fan_in) ** 0.5)  # Caffe's "xavier"
         if self.bias is not None:
             nn.init.constant_(self.bias, BIAS)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Convolve, normalise, cut."""
-        return F.relu(self.norm(super().forward(maps)))
 
 
 class WidenedLayer(Layer):

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from methods.conv_relu import ConvReLU
+
 LEVELS = 3  # of the pyramid: the image, its half, its quarter; one bank each
 TAPS = 2  # convolutions of each bank whose outputs the fine network sees
 LCN_WINDOW = 9  # pixels; default, the paper names none
@@ -74,19 +76,6 @@ def _window(side: int, like: Tensor) -> Tensor:
     return weight / weight.sum(1, keepdim=True)
 
 
-class Layer(nn.Conv2d):
-    """A convolution that keeps the size, and its ReLU; a batch norm between them takes the place of the bias."""
-
-    def __init__(self, into: int, out: int, kernel: int, *, batch_norm: bool = False) -> None:
-        """Build it; the kernel is odd."""
-        super().__init__(into, out, kernel, padding=kernel // 2, bias=not batch_norm)
-        self.norm = nn.BatchNorm2d(out) if batch_norm else nn.Identity()
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Convolve, normalise, cut."""
-        return F.relu(self.norm(super().forward(maps)))
-
-
 class Bank(nn.Module):
     """One level's convolutions up to the 9x9."""
 
@@ -94,8 +83,8 @@ class Bank(nn.Module):
         """Stack the 5x5 convolutions of ``width`` channels and the 9x9 one of ``context`` channels."""
         super().__init__()
         into = (3, *(width,) * (layout.convs - 1))
-        self.convs = nn.ModuleList(Layer(channels, width, 5, batch_norm=batch_norm) for channels in into)
-        self.context = Layer(width, context, 9, batch_norm=batch_norm)
+        self.convs = nn.ModuleList(ConvReLU(channels, width, 5, batch_norm=batch_norm) for channels in into)
+        self.context = ConvReLU(width, context, 9, batch_norm=batch_norm)
         self.pools = layout.pools[pooling]
 
     def forward(self, level: Tensor) -> tuple[Tensor, list[Tap]]:
@@ -130,7 +119,7 @@ class Coarse(nn.Module):
         self.banks = nn.ModuleList(Bank(layout, pooling, width, context, batch_norm=batch_norm) for _ in range(LEVELS))
         self.head = nn.Sequential(nn.Dropout2d(dropout))
         for i in range(layout.hidden):
-            self.head.append(Layer(hidden if i else context, hidden, 1, batch_norm=batch_norm))
+            self.head.append(ConvReLU(hidden if i else context, hidden, 1, batch_norm=batch_norm))
         last = nn.Conv2d(hidden, joints, 1)
         self.head.append(last)
         initialise(self, last)
@@ -187,9 +176,9 @@ class Fine(nn.Module):
     def __init__(self, joints: int, into: int, width: int, *, batch_norm: bool = False) -> None:
         """Build a path for each tap of ``into`` channels, the common layers and the last ones."""
         super().__init__()
-        self.paths = nn.ModuleList(Layer(into, width, 5, batch_norm=batch_norm) for _ in range(LEVELS * TAPS))
+        self.paths = nn.ModuleList(ConvReLU(into, width, 5, batch_norm=batch_norm) for _ in range(LEVELS * TAPS))
         self.common = nn.Sequential(
-            Layer(width, width, 5, batch_norm=batch_norm), Layer(width, width, 1, batch_norm=batch_norm)
+            ConvReLU(width, width, 5, batch_norm=batch_norm), ConvReLU(width, width, 1, batch_norm=batch_norm)
         )
         self.last = nn.Conv2d(joints * width, joints, 1, groups=joints)  # each joint sees its own instance
         initialise(self, self.last)

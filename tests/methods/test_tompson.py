@@ -16,8 +16,8 @@ from data.inputs import NO_EPOCH
 from data.module import PoseDataModule
 from data.skeletons import FLIC11, LSP14, MPII16
 from data.types import DataError, PoseBatch, compose_affine, invert_affine
+from methods.conv_relu import ConvReLU
 from methods.tompson import Answer, Tompson
-from methods.tompson_nets import Layer
 
 SHARES = {"coarse": 0.0, "fine": 0.6, "joint": 0.9}  # of the training, with the default phases
 NARROW = {"layers": 7, "width": 4, "context": 6, "hidden": 6, "fine_width": 4, "input_size": (64, 64), "window": 16}
@@ -120,7 +120,7 @@ def test_a_frozen_coarse_network_keeps_its_batch_statistics_too(phase):
 
 def test_batch_norm_stands_before_every_cut_and_takes_the_place_of_the_bias():
     plain, normalised = small(), small(batch_norm=True)
-    cuts = [layer for layer in normalised.modules() if isinstance(layer, Layer)]
+    cuts = [layer for layer in normalised.modules() if isinstance(layer, ConvReLU)]
     assert len(cuts) == 3 * 4 + 2 + 6 + 2 and all(layer.bias is None for layer in cuts)
     found = cuts[0].train()(torch.randn(8, 3, 16, 16))
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in plain.modules())
