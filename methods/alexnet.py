@@ -18,7 +18,6 @@ KERNELS = (11, 5, 3, 3, 3)  # AlexNet's
 POOLED = (0, 1, 4)  # the convolutions that a pooling follows
 POOL, POOL_STRIDE = 3, 2  # AlexNet's overlapping poolings: 55 -> 27 -> 13 -> 6
 LRN_SIZE, LRN_ALPHA, LRN_BETA, LRN_K = 5, 1e-4, 0.75, 2.0  # AlexNet's; DeepPose gives none
-LAST = "regressor.6."  # entries of the last layer
 OUTPUT_STD = 0.001  # of the last layer's first weights: it begins by saying next to nothing
 
 
@@ -43,7 +42,7 @@ class AlexNet(nn.Module):
             width: Channels of the first convolution; the others keep their proportion to it.
             hidden: Units of the two wide layers.
             stem_stride: Of the first convolution.
-            norm: What follows the first two convolutions; ``batch`` puts batch norm after all five instead.
+            norm: What follows the first two convolutions; ``batch`` puts batch norm after all layers but the last.
             dropout: Share of the wide layers' units that is silent in training.
 
         Raises:
@@ -63,7 +62,7 @@ class AlexNet(nn.Module):
             convolution = nn.Conv2d(into, out, kernel, stride, padding, bias=norm == "lrn")  # batch norm has its own
             self.features.extend([convolution, *_after(i, out, norm)])
         wide = [(channels[-1] * cells**2, hidden), (hidden, hidden)]
-        layers = [layer for a, b in wide for layer in (nn.Linear(a, b), nn.ReLU(inplace=True), nn.Dropout(dropout))]
+        layers = [layer for sizes in wide for layer in _wide(*sizes, norm, dropout)]
         last = nn.Linear(hidden, outputs)
         self.regressor = nn.Sequential(*layers, last)
         self._initialise()
@@ -95,6 +94,13 @@ def _after(i: int, channels: int, norm: str) -> list[nn.Module]:
     return layers
 
 
+def _wide(into: int, out: int, norm: str, dropout: float) -> list[nn.Module]:
+    """Return one wide layer and what follows it."""
+    batch = norm == "batch"
+    normed = [nn.BatchNorm1d(out)] if batch else []
+    return [nn.Linear(into, out, bias=not batch), *normed, nn.ReLU(inplace=True), nn.Dropout(dropout)]
+
+
 def _same(size: int, kernel: int, stride: int) -> nn.ZeroPad2d:
     """Pad so that a strided convolution gives ceil(size / stride) cells, the odd pixel right and below: 55 of 220."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
@@ -112,5 +118,6 @@ def cells_left(size: int, stem_stride: int) -> int:
 
 def inherit_weights(net: nn.Module, other: nn.Module) -> None:
     """Give ``net`` all weights of ``other`` but those of the last layer."""
-    taken = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith(LAST)}
+    *_, last = (name for name, _ in other.named_modules())
+    taken = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith(f"{last}.")}
     net.load_state_dict(taken, strict=False)

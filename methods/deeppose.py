@@ -73,7 +73,7 @@ class DeepPose(PoseMethod):
             width: Channels of the first convolution.
             hidden: Units of the two wide layers.
             stem_stride: Of the first convolution.
-            norm: ``lrn``, the paper's, or batch norm after every convolution.
+            norm: ``lrn``, the paper's, or batch norm after every layer but the last.
             dropout: Share of the wide layers' units that is silent in training.
             initial_box: What stage 1 sees; where None, the image for LSP's joints and the person's box for others.
             side: Of the boxes around joints, in diameters of the pose; where None, 1 for FLIC's and 2 for others.
@@ -189,13 +189,13 @@ class DeepPose(PoseMethod):
         """Squared distance in units of the box, of the stage being trained: a mean where the paper sums."""
         stage = self.passed(self.stage_shares)
         self._measure(stage, batch)
-        pixels, truth, labelled = normalise(batch.images), batch.joints[:, 0], batch.visible[:, 0] > 0
+        truth, labelled = batch.joints[:, 0], batch.visible[:, 0] > 0
         if stage == 0:
-            region = pixels.new_tensor(pixels.shape[:1:-1])
-            answers = self.nets[0](F.avg_pool2d(pixels, self.detail)).float().view_as(truth)
-            error = answers - into_box(truth, region / 2, region)
+            answers = self.nets[0](normalise(F.avg_pool2d(batch.images.float(), self.detail))).float().view_as(truth)
+            error = answers - into_box(truth, (region := truth.new_tensor(batch.images.shape[:1:-1])) / 2, region)
         else:
-            error, labelled = self._error_of_offsets(stage, pixels, pixel_size(batch.to_image), truth, labelled)
+            pixels, pixel = normalise(batch.images), pixel_size(batch.to_image)
+            error, labelled = self._error_of_offsets(stage, pixels, pixel, truth, labelled)
         squared = error.square().sum(-1).where(labelled, 0.0)
         return {f"stage{stage + 1}": squared.sum() / labelled.sum().clamp(min=1)}
 
@@ -288,8 +288,8 @@ class DeepPose(PoseMethod):
 
     def configure_optimizers(self) -> Any:
         """Adagrad, its rate constant: the paper names no schedule. Stages that are not trained have no gradient."""
-        kind = {"adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam}[self.optimizer]
-        optimizer = kind(self.parameters(), lr=self.lr, fused=True)
+        kinds = {"adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam}
+        optimizer = kinds[self.optimizer](self.parameters(), lr=self.lr, fused=True)
         schedule = {"scheduler": LambdaLR(optimizer, lambda _: self._lr_share()), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 

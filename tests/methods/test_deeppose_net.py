@@ -74,3 +74,17 @@ def test_response_normalisation_is_alexnets_formula(full):
     values = 100 * np.random.default_rng(0).random(8)
     expected = [v / (2 + 1e-4 * sum(values[max(0, i - 2) : i + 3] ** 2)) ** 0.75 for i, v in enumerate(values)]
     np.testing.assert_allclose(layer(torch.from_numpy(values).view(1, 8, 1, 1)).flatten(), expected, rtol=1e-6)
+
+
+def test_batch_norm_stands_behind_every_layer_but_the_last_and_takes_the_place_of_the_bias():
+    net = AlexNet(28, size=32, width=6, hidden=16, stem_stride=2, norm="batch", dropout=0.0)
+    layers = [
+        layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d)
+    ]
+    *pairs, last = layers
+    assert isinstance(last, nn.Linear) and last.bias is not None
+    for layer, norm in zip(pairs[::2], pairs[1::2], strict=True):
+        assert (
+            isinstance(norm, nn.BatchNorm2d if isinstance(layer, nn.Conv2d) else nn.BatchNorm1d) and layer.bias is None
+        )
+    assert len(pairs) == 14

@@ -1,0 +1,171 @@
+"""Part affinity fields: a limb as a field of unit vectors, drawn and read (Cao et al., CVPR 2017, arXiv:1611.08050).
+
+"Paper" is the article; "code" is what the authors' label code draws, quirks included. Cells (x, y) stand for the input
+pixels (3.5 + 8 x, 3.5 + 8 y). Which candidates make people is decided in :mod:`methods.people`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data.types import FloatArray
+
+STRIDE = 8  # input pixels a cell
+OFFSET = STRIDE / 2 - 0.5  # pixels: where the first cell lies; the label code's "start"
+SIGMA = (
+    7.0  # pixels, of exp(-d^2 / 2 sigma^2); the label code. The paper's exp(-d^2 / sigma^2) with 7 sqrt(2) is the same
+)
+FAINTEST = 4.6052  # exponents beyond this draw nothing: values below 0.01; label code
+LIMB_WIDTH = 1.0  # cells on either side of a limb; label code
+SAMPLES = 10  # points along a pair of candidates, both ends included; the authors' evaluation
+LEAST_ALONG = 0.05  # a point agrees where the field along the pair is above this; the authors' evaluation on COCO
+LEAST_AGREEING = 0.8  # share of the points that must agree; the same
+
+
+@dataclass(frozen=True)
+class Limbs:
+    """Pairs of joints that fields connect.
+
+    Attributes:
+        pairs: parent and child of each, in the order in which people are assembled.
+        channels: where the field of each lies: x in map 2 c, y in map 2 c + 1.
+        redundant: how many at the end only fill gaps of people that exist already.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    channels: tuple[int, ...]
+    redundant: int = 0
+
+    @property
+    def in_channel_order(self) -> tuple[tuple[int, int], ...]:
+        """The pairs as their fields are stacked."""
+        return tuple(pair for _, pair in sorted(zip(self.channels, self.pairs, strict=True)))
+
+
+# OpenPose's 18 joints; training stacks the fields in another order than the one in which people are assembled.
+OPENPOSE_LIMBS = Limbs(
+    pairs=(
+        (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13), (1, 0),
+        (0, 14), (14, 16), (0, 15), (15, 17), (2, 16), (5, 17),
+    ),
+    channels=(6, 10, 7, 8, 11, 12, 0, 1, 2, 3, 4, 5, 14, 15, 17, 16, 18, 9, 13),
+    redundant=2,
+)  # fmt: skip
+
+
+def draw_parts(
+    joints: Tensor, visible: Tensor, size: tuple[int, int], overlap: Literal["max", "sum"] = "max", sigma: float = SIGMA
+) -> Tensor:
+    """Draw one Gaussian a person and joint, and last the background.
+
+    Args:
+        joints: (B, P, K, 2) input pixels.
+        visible: (B, P, K); joints > 0 are drawn, occluded ones too.
+        size: (h, w) of the maps.
+        overlap: Of several people: the paper's maximum, or the label code's sum, cut at 1.
+        sigma: Input pixels.
+
+    Returns:
+        (B, K + 1, h, w).
+    """
+    h, w = size
+    x, y = (OFFSET + STRIDE * torch.arange(n, device=joints.device, dtype=joints.dtype) for n in (w, h))
+    dx, dy = (joints[..., 0, None] - x).square(), (joints[..., 1, None] - y).square()  # (B, P, K, w), (B, P, K, h)
+    exponent = (dy[..., None] + dx[..., None, :]) / (2 * sigma**2)
+    drawn = torch.exp(-exponent).where((exponent <= FAINTEST) & (visible > 0)[..., None, None], 0.0)
+    parts = drawn.amax(1) if overlap == "max" else drawn.sum(1).clamp(max=1)
+    return torch.cat([parts, (1 - parts.amax(1, keepdim=True)).clamp(min=0)], 1)
+
+
+def draw_fields(
+    joints: Tensor,
+    visible: Tensor,
+    size: tuple[int, int],
+    limbs: Limbs,
+    overlap: Literal["mean", "last"] = "mean",
+    width: float = LIMB_WIDTH,
+) -> Tensor:
+    """Draw unit vectors from parent to child around every limb whose ends are both labelled.
+
+    With ``mean`` as in the paper: within ``width`` of the segment and between its ends, people who overlap averaged.
+    With ``last`` as the label code: no half cell of offset, a limb's box grown by ``width`` and no end across it, a
+    later person over an earlier. A limb of no length draws nothing in either.
+
+    Args:
+        joints: (B, P, K, 2) input pixels.
+        visible: (B, P, K).
+        size: (h, w) of the fields.
+        limbs: Which pairs.
+        overlap: Which of the two.
+        width: Cells.
+
+    Returns:
+        (B, 2 L, h, w) in the order of the channels.
+    """
+    h, w = size
+    cells = (joints - OFFSET) / STRIDE if overlap == "mean" else joints / STRIDE
+    parent, child = (list(ends) for ends in zip(*limbs.in_channel_order, strict=True))
+    start, way = cells[:, :, parent], cells[:, :, child] - cells[:, :, parent]  # (B, P, L, 2)
+    length = way.norm(dim=-1)
+    unit = way / length.clamp(min=torch.finfo(way.dtype).tiny)[..., None]
+    x, y = (torch.arange(n, device=joints.device, dtype=joints.dtype) for n in (w, h))
+    dx = (x - start[..., :1])[..., None, :]  # (B, P, L, 1, w)
+    dy = (y - start[..., 1:])[..., None]  # (B, P, L, h, 1)
+    ux, uy = unit[..., 0, None, None], unit[..., 1, None, None]
+    near = (dx * uy - dy * ux).abs() <= width
+    if overlap == "mean":
+        along = dx * ux + dy * uy
+        near &= (along >= 0) & (along <= length[..., None, None])
+    else:
+        end = start + way
+        low = (torch.minimum(start, end) - width).round()
+        high = (torch.maximum(start, end) + width).round()
+        near &= ((x >= low[..., :1]) & (x < high[..., :1]))[..., None, :]
+        near &= ((y >= low[..., 1:]) & (y < high[..., 1:]))[..., None]
+    drawn = (visible[:, :, parent] > 0) & (visible[:, :, child] > 0) & (length > 0)
+    near &= drawn[..., None, None]
+    if overlap == "mean":
+        total = torch.einsum("bplhw,bplc->blchw", near.to(unit), unit)
+        return (total / near.sum(1)[:, :, None].clamp(min=1)).flatten(1, 2)
+    field = joints.new_zeros(len(joints), len(parent), 2, h, w)
+    for person in range(joints.shape[1]):
+        field = torch.where(near[:, person, :, None], unit[:, person, ..., None, None], field)
+    return field.flatten(1, 2)
+
+
+def score_pairs(
+    fields: FloatArray, starts: FloatArray, ends: FloatArray, channels: NDArray[np.intp], reach: float
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Integrate the fields along pairs of candidates.
+
+    Args:
+        fields: (2 L, h, w).
+        starts: (N, 2) cells, one end of each pair.
+        ends: (N, 2) cells, the other.
+        channels: (N,) which field each pair is read from.
+        reach: Cells; longer pairs lose reach / length - 1 (half the image's height in the authors' code).
+
+    Returns:
+        Scores (N,), and which are accepted: above 0, with enough points that agree.
+    """
+    h, w = fields.shape[1:]
+    way = ends - starts
+    length = np.sqrt((way * way).sum(-1))
+    unit = way / np.maximum(length, 1e-9)[:, None]
+    points = starts[:, None] + way[:, None] * np.linspace(0.0, 1.0, SAMPLES)[:, None]  # (N, SAMPLES, 2)
+    x = np.clip(np.rint(points[..., 0]).astype(np.intp), 0, w - 1)
+    y = np.clip(np.rint(points[..., 1]).astype(np.intp), 0, h - 1)
+    at = (2 * channels[:, None] * h + y) * w + x
+    flat = fields.reshape(-1)
+    along = flat[at] * unit[:, :1] + flat[at + h * w] * unit[:, 1:]
+    agree = along > LEAST_ALONG
+    count = agree.sum(-1)
+    mean = np.where(agree, along, 0.0).sum(-1) / np.maximum(count, 1)
+    score = mean + np.minimum(reach / np.maximum(length, 1e-9) - 1.0, 0.0)
+    return score, (score > 0) & (count > LEAST_AGREEING * SAMPLES)
