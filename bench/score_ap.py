@@ -74,11 +74,14 @@ def oks_values(dataset: str, truth: Truth, results: Results, say: Callable[[str]
 def average_precision(data: PoseDataModule, split: str, found: list[dict[str, object]]) -> dict[str, MetricValue]:
     """Score what was found in a split that a data module serves.
 
-    The truth is the official annotation file, crowds and all; the samples themselves where a limit leaves some out.
+    The truth is the official annotation file, crowds and all; the samples themselves where a limit leaves some out, and
+    of drawn people.
     """
     name = data.entry.stands_for(split)
-    whole = data.test_limit is None and name in data.entry.splits
-    truth = read_official(data.dataset, name, data.root_folder) if whole else truth_from_samples(data.samples(split))
+    if data.entry.folders and data.test_limit is None and name in data.entry.splits:
+        truth = read_official(data.dataset, name, data.root_folder)
+    else:
+        truth = truth_from_samples(data.inputs(split).samples)
     return oks_values(data.dataset, truth, results_from_coco(found, truth), lambda line: None)
 
 

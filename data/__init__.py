@@ -94,6 +94,16 @@ _ENTRIES = (
         source=DRAWN,
     ),
     Dataset(
+        name="synthetic-multi",
+        title="One to eight drawn people a picture, COCO's joints",
+        skeleton=COCO17,
+        splits=tuple(synthetic.MULTI_SPLITS),
+        read=synthetic.reader(COCO17, crowd=True),
+        protocols=OKS_AP,
+        people="multi",
+        source=DRAWN,
+    ),
+    Dataset(
         name="lsp",
         title="Leeds Sports Pose, trained with LSP-extended where present",
         skeleton=LSP14,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.synthetic.crowd import annotated, draw_crowd
 from data.synthetic.scene import draw, draw_single
 from data.synthetic.truth import Truth
 from data.types import DataError, Person, PoseSample, Skeleton, UInt8Array
@@ -31,6 +32,9 @@ class Split:
 
 
 SPLITS = {"train": Split(0, 8192), "val": Split(1, 256), "test": Split(2, 1000)}
+# Scenes of several people; stream 3 are the sequences.
+MULTI_SPLITS = {"train": Split(4, 3072), "val": Split(5, 128), "test": Split(6, 500)}
+MULTI_SIDE = 320  # pixels; default: eight people need more room than one
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Drawn:
     index: int
     seed: int = SEED
     size: int = SIDE
+    crowd: bool = False  # one to eight people
 
     def load(self) -> UInt8Array:
         """Draw (size, size, 3) RGB."""
@@ -48,14 +53,15 @@ class Drawn:
 
     def people(self, skeleton: Skeleton) -> tuple[Person, ...]:
         """Say who is in the picture, in the joints of one data set."""
-        return tuple(truth.person(skeleton) for truth in render(self)[1])
+        people = tuple(truth.person(skeleton) for truth in render(self)[1])
+        return annotated(people, self.size) if self.crowd else people
 
 
 @lru_cache(maxsize=KEPT)
 def render(recipe: Drawn) -> tuple[UInt8Array, tuple[Truth, ...]]:
     """Draw a recipe: (H, W, 3) RGB, not to be written to, and the truth about everyone in it."""
     rng = np.random.default_rng([recipe.seed, recipe.stream, recipe.index])
-    image, _, truth = draw(rng, draw_single(rng, recipe.size))
+    image, _, truth = draw(rng, (draw_crowd if recipe.crowd else draw_single)(rng, recipe.size))
     image.flags.writeable = False
     return image, truth
 
@@ -87,15 +93,17 @@ class DrawnSample(PoseSample):
         return self.pixels.people(self.skeleton)
 
 
-def reader(skeleton: Skeleton) -> Reader:
-    """Return a reader of the drawn people in the joints of ``skeleton``."""
+def reader(skeleton: Skeleton, *, crowd: bool = False) -> Reader:
+    """Return a reader of drawn people, or of drawn crowds, in the joints of ``skeleton``."""
+    name, splits, side = ("synthetic-multi", MULTI_SPLITS, MULTI_SIDE) if crowd else ("synthetic", SPLITS, SIDE)
 
     def read(split: str, root: Path, options: ReadOptions) -> list[PoseSample]:
-        if split not in SPLITS:
-            raise DataError(f"synthetic has no split {split!r}; its splits are {', '.join(SPLITS)}")
+        if split not in splits:
+            raise DataError(f"{name} has no split {split!r}; its splits are {', '.join(splits)}")
         if options.convention != "pc":
-            raise DataError(f"synthetic: left and right are the person's (pc), not {options.convention!r}; use pc")
-        stream, count = SPLITS[split].stream, SPLITS[split].count
-        return [DrawnSample(index, Drawn(stream, index), (SIDE, SIDE), skeleton=skeleton) for index in range(count)]
+            raise DataError(f"{name}: left and right are the person's (pc), not {options.convention!r}; use pc")
+        stream, count = splits[split].stream, splits[split].count
+        recipes = [Drawn(stream, index, size=side, crowd=crowd) for index in range(count)]
+        return [DrawnSample(index, recipe, (side, side), skeleton=skeleton) for index, recipe in enumerate(recipes)]
 
     return read
