@@ -27,6 +27,18 @@ def test_a_rate_is_images_by_the_time_of_a_pass():
     assert 2 <= len(calls) <= 10 and set(calls) == {4}
 
 
+def test_a_slow_network_is_timed_by_one_pass_and_compiling_is_no_part_of_it(monkeypatch):
+    monkeypatch.setattr("bench.speed_network.SLOW", 0.01)
+    calls = []
+
+    def network(images):
+        calls.append(len(images))
+        time.sleep(0.5 if len(calls) == 1 else 0.02)
+
+    rate = _rate(network, torch.zeros(4, 3, 8, 8), nullcontext(), compiles=True)
+    assert len(calls) == 2 and 4 / 0.1 < rate <= 4 / 0.02
+
+
 def test_a_variant_that_does_not_run_has_no_rate():
     def network(images):
         raise RuntimeError("not implemented for this type")
