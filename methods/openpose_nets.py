@@ -1,0 +1,121 @@
+"""OpenPose's network: VGG-19's first ten convolutions, then stages of two branches, fields and maps (Cao et al. 2017).
+
+Layers and the order of what a stage reads (fields, maps, features) as in the authors' prototxt. 52,311,446 parameters
+with COCO's 18 parts and 19 limbs, 7,340,480 of them in the front; 135.9 GMACs at 368x368.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+VGG = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512))  # conv1_1 to conv4_2, a pooling between the groups
+NARROWED = (256, 128)  # conv4_3_CPM, conv4_4_CPM
+FIRST, FIRST_WIDE = 128, 512  # a first-stage branch: three 3x3 convolutions, one 1x1
+LATER, LATER_CONVS, LATER_KERNEL = 128, 5, 7  # a later branch: five 7x7 convolutions, one 1x1
+STD = 0.01  # of new weights; the authors' prototxt
+
+
+def front(width: float, groups: Sequence[Sequence[int]] = VGG) -> nn.Sequential:
+    """The convolutions that all stages share; every channel count times ``width``."""
+    layers: list[nn.Module] = []
+    into = 3
+    for i, group in enumerate(groups):
+        layers += [nn.MaxPool2d(2)] if i else []
+        for out in group:
+            layers += convolution(into, scaled(out, width), 3)
+            into = scaled(out, width)
+    for out in NARROWED:
+        layers += convolution(into, scaled(out, width), 3)
+        into = scaled(out, width)
+    return nn.Sequential(*layers)
+
+
+def convolution(into: int, out: int, kernel: int) -> list[nn.Module]:
+    """A convolution that keeps the size, and its ReLU."""
+    return [nn.Conv2d(into, out, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return a channel count times ``width``, at least 1."""
+    return max(1, round(channels * width))
+
+
+def branch(into: int, out: int, convs: int, kernel: int, channels: int, wide: int) -> nn.Sequential:
+    """One branch of one stage: equal convolutions, a 1x1, and a 1x1 that answers."""
+    layers: list[nn.Module] = []
+    for i in range(convs):
+        layers += convolution(channels if i else into, channels, kernel)
+    return nn.Sequential(*layers, *convolution(channels, wide, 1), nn.Conv2d(wide, out, 1))
+
+
+class Stage(nn.Module):
+    """Two branches that read the same."""
+
+    def __init__(self, into: int, fields: int, maps: int, convs: int, kernel: int, channels: int, wide: int) -> None:
+        """Give the channels that it reads and answers."""
+        super().__init__()
+        self.fields = branch(into, fields, convs, kernel, channels, wide)
+        self.maps = branch(into, maps, convs, kernel, channels, wide)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return fields and maps."""
+        return self.fields(features), self.maps(features)
+
+
+class OpenPoseNet(nn.Module):
+    """The front and all stages; nothing is shared between stages."""
+
+    def __init__(
+        self,
+        fields: int,
+        maps: int,
+        stages: int = 6,
+        width: float = 1.0,
+        kernel: int = LATER_KERNEL,
+        convs: int = LATER_CONVS,
+    ) -> None:
+        """Build it.
+
+        Args:
+            fields: Channels of the fields, two a limb.
+            maps: Parts and the background.
+            stages: How many.
+            width: Factor of all channels.
+            kernel: Of the later stages' wide convolutions.
+            convs: How many of these a branch has.
+        """
+        super().__init__()
+        self.front = front(width)
+        seen, first, wide, later = (scaled(c, width) for c in (NARROWED[-1], FIRST, FIRST_WIDE, LATER))
+        stack = [Stage(seen, fields, maps, 3, 3, first, wide)]
+        stack += [Stage(fields + maps + seen, fields, maps, convs, kernel, later, later) for _ in range(stages - 1)]
+        self.stages = nn.ModuleList(stack)
+
+    def forward(self, pixels: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Turn images (B, 3, h, w) into fields (B, fields, h/8, w/8) and maps (B, maps, h/8, w/8) of every stage."""
+        features: Tensor = self.front(pixels)
+        answers: list[tuple[Tensor, Tensor]] = []
+        for stage in self.stages:
+            answers.append(stage(torch.cat([*answers[-1], features], 1) if answers else features))
+        return answers
+
+    def initialise(self, *, gaussian: bool) -> None:
+        """Draw all weights, biases at 0: N(0, 0.01), the authors', or He's, which start faster, and answers near 0."""
+        for sequence in (module for module in self.modules() if isinstance(module, nn.Sequential)):
+            for layer, after in pairwise([*sequence, nn.Identity()]):
+                if not isinstance(layer, nn.Conv2d):
+                    continue
+                if gaussian or not isinstance(after, nn.ReLU):
+                    nn.init.normal_(layer.weight, std=STD)
+                else:
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def vgg(self) -> list[nn.Conv2d]:
+        """Return the ten convolutions that VGG-19 begins with."""
+        return [layer for layer in self.front if isinstance(layer, nn.Conv2d)][: sum(map(len, VGG))]
