@@ -154,18 +154,34 @@ def score_pairs(
     Returns:
         Scores (N,), and which are accepted: above 0, with enough points that agree.
     """
-    h, w = fields.shape[1:]
     way = ends - starts
     length = np.sqrt((way * way).sum(-1))
     unit = way / np.maximum(length, 1e-9)[:, None]
     points = starts[:, None] + way[:, None] * np.linspace(0.0, 1.0, SAMPLES)[:, None]  # (N, SAMPLES, 2)
-    x = np.clip(np.rint(points[..., 0]).astype(np.intp), 0, w - 1)
-    y = np.clip(np.rint(points[..., 1]).astype(np.intp), 0, h - 1)
-    at = (2 * channels[:, None] * h + y) * w + x
-    flat = fields.reshape(-1)
-    along = flat[at] * unit[:, :1] + flat[at + h * w] * unit[:, 1:]
+    x, y = _read(fields, channels[:, None], points[..., 0], points[..., 1])
+    along = x * unit[:, :1] + y * unit[:, 1:]
     agree = along > LEAST_ALONG
     count = agree.sum(-1)
     mean = np.where(agree, along, 0.0).sum(-1) / np.maximum(count, 1)
     score = mean + np.minimum(reach / np.maximum(length, 1e-9) - 1.0, 0.0)
     return score, (score > 0) & (count > LEAST_AGREEING * SAMPLES)
+
+
+def _read(fields: FloatArray, channel: NDArray[np.intp], x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Read both components of fields (2 L, h, w) between the cells, linearly; at the border what lies there goes on.
+
+    The authors enlarge the fields to the size of the image and read the nearest pixel, which comes to the same.
+    """
+    h, w = fields.shape[1:]
+    x, y = np.clip(x, 0, w - 1), np.clip(y, 0, h - 1)
+    left, top = np.minimum(x.astype(np.intp), max(w - 2, 0)), np.minimum(y.astype(np.intp), max(h - 2, 0))
+    fx, fy = x - left, y - top
+    right, below = min(1, w - 1), min(1, h - 1) * w  # steps to the next column and row
+    at, flat, size = (2 * channel * h + top) * w + left, fields.reshape(-1), h * w
+
+    def between(corner: NDArray[np.intp]) -> FloatArray:
+        upper = flat[corner] * (1 - fx) + flat[corner + right] * fx
+        lower = flat[corner + below] * (1 - fx) + flat[corner + below + right] * fx
+        return np.asarray(upper * (1 - fy) + lower * fy)
+
+    return between(at), between(at + size)

@@ -17,6 +17,19 @@ def literal_peaks(maps, least=0.1):
     return peaks
 
 
+def between_cells(field, x, y):
+    """Read a field at a point by its four neighbours."""
+    h, w = field.shape
+    x, y = min(max(x, 0), w - 1), min(max(y, 0), h - 1)
+    total = 0.0
+    for v in (math.floor(y), math.floor(y) + 1):
+        for u in (math.floor(x), math.floor(x) + 1):
+            weight = max(0, 1 - abs(x - u)) * max(0, 1 - abs(y - v))
+            if weight > 0:
+                total += weight * field[v, u]
+    return total
+
+
 def pair_score(fields, channel, a, b, reach):
     """Return the line integral with its penalty, or None where the pair is rejected."""
     way = (b[0] - a[0], b[1] - a[1])
@@ -25,9 +38,9 @@ def pair_score(fields, channel, a, b, reach):
         return None
     values = []
     for step in range(10):
-        x = min(max(round(a[0] + way[0] * step / 9), 0), fields.shape[2] - 1)
-        y = min(max(round(a[1] + way[1] * step / 9), 0), fields.shape[1] - 1)
-        value = (fields[2 * channel, y, x] * way[0] + fields[2 * channel + 1, y, x] * way[1]) / length
+        x, y = a[0] + way[0] * step / 9, a[1] + way[1] * step / 9
+        fx, fy = (between_cells(fields[2 * channel + k], x, y) for k in (0, 1))
+        value = (fx * way[0] + fy * way[1]) / length
         if value > 0.05:
             values.append(value)
     if not values:
