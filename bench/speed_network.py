@@ -20,12 +20,14 @@ from methods.base import PoseMethod
 BATCHES = (1, 32)
 PATIENCE = 1.0  # seconds after which a variant has been timed often enough
 PASSES = 2, 10  # at least, of which the first is not counted, and at most
-SLOW = 8.0  # seconds: a variant whose first pass takes longer is timed by that pass alone
+SLOW = (
+    8.0  # seconds: a network whose first pass takes longer is timed by that pass alone, its other variants not at all
+)
 
 
 @dataclass(frozen=True)
 class NetworkSpeed:
-    """Images a second of one pass of one network; None where a variant was not asked for or does not run."""
+    """Images a second of one pass of one network; None where a variant was not asked for, does not run or is too slow."""
 
     method: str
     preset: str
@@ -89,16 +91,18 @@ def _time_network(
     plain = copy.deepcopy(method).to(memory_format=torch.contiguous_format)
     last = method.to(memory_format=torch.channels_last)
     autocast = torch.autocast(device.type, torch.bfloat16)
+    rate = _rate(last, images, nullcontext())
+    quick = rate is not None and size / rate <= SLOW
     return NetworkSpeed(
         name,
         preset,
         size,
         method.input_size,
         gmacs,
-        contiguous=_rate(plain, images.contiguous(), nullcontext()),
-        channels_last=_rate(last, images, nullcontext()),
-        bf16=_rate(last, images, autocast),
-        compiled=_rate(torch.compile(last), images, nullcontext(), compiles=True) if compile else None,
+        contiguous=_rate(plain, images.contiguous(), nullcontext()) if quick else None,
+        channels_last=rate,
+        bf16=_rate(last, images, autocast) if quick else None,
+        compiled=_rate(torch.compile(last), images, nullcontext(), compiles=True) if quick and compile else None,
     )
 
 

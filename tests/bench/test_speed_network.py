@@ -55,6 +55,13 @@ def test_networks_are_timed_one_and_32_at_a_time_and_those_without_weights_are_n
         assert speed.gflops == 2 * speed.gmacs * speed.channels_last
 
 
+def test_only_channels_last_is_timed_of_a_slow_network(monkeypatch):
+    monkeypatch.setattr("bench.speed_network.SLOW", 1e-6)
+    found = measure_networks(["cpm"], ["small"], "synthetic", CPU, compile=True, say=[].append)
+    assert all(speed.channels_last > 0 for speed in found)
+    assert {(speed.contiguous, speed.bf16, speed.compiled) for speed in found} == {(None, None, None)}
+
+
 def test_the_table_tells_the_gain_of_each_variant():
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(network_table([NetworkSpeed("m", "small", 32, (96, 96), 0.05, 80.0, 100.0, 150.0, None)]))
