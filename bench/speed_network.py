@@ -27,7 +27,7 @@ SLOW = (
 
 @dataclass(frozen=True)
 class NetworkSpeed:
-    """Images a second of one pass of one network; None where a variant was not asked for, does not run or is too slow."""
+    """Images a second of one pass of one network; None where a variant was not asked for or does not run in time."""
 
     method: str
     preset: str
