@@ -17,6 +17,7 @@ from methods.people import assemble, connect, find_peaks
 REAL = Path(os.environ.get("POSE_DATA", "absent"))
 MODEL = REAL / "reference_models" / "openpose_mobilenet_thin.onnx"
 HEIGHT = 368
+RUNTIME_PEAK = 0.05  # the authors' C++ runtime; 24.4 with the 0.1 of their evaluation on COCO
 COCO_OF_OPENPOSE = [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]  # OpenPose's part of each COCO joint
 
 
@@ -26,13 +27,13 @@ def people_of(network, picture):
     width = round(w * HEIGHT / h / 8) * 8
     resized = cv2.resize(picture[..., ::-1], (width, HEIGHT), interpolation=cv2.INTER_CUBIC)
     maps = network.run(None, {"image:0": resized[None].astype(np.float32)})[0][0].transpose(2, 0, 1)
-    found = find_peaks(np.ascontiguousarray(maps[:18]))
+    found = find_peaks(np.ascontiguousarray(maps[:18]), least=RUNTIME_PEAK)
     pairs = connect(found, np.ascontiguousarray(maps[19:]), OPENPOSE_LIMBS, reach=HEIGHT / 2 / 8)
     people = assemble(found, pairs, OPENPOSE_LIMBS, 18)
     for who, score in zip(people.candidates[:, COCO_OF_OPENPOSE], people.score, strict=True):
         pixels = (8 * found.cells[who] + 3.5 + 0.5) * (w / width, h / HEIGHT) - 0.5
         keypoints = np.where((who >= 0)[:, None], np.concatenate([pixels, np.ones((17, 1))], 1), 0.0)
-        yield keypoints, score * np.count_nonzero(who >= 0)
+        yield keypoints, score
 
 
 @pytest.mark.slow
