@@ -20,9 +20,7 @@ from methods.base import PoseMethod
 BATCHES = (1, 32)
 PATIENCE = 1.0  # seconds after which a variant has been timed often enough
 PASSES = 2, 10  # at least, of which the first is not counted, and at most
-SLOW = (
-    8.0  # seconds: a network whose first pass takes longer is timed by that pass alone, its other variants not at all
-)
+SLOW = 8.0  # seconds; a network whose first pass takes longer is timed by that pass alone, in no other variant
 
 
 @dataclass(frozen=True)

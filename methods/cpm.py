@@ -19,7 +19,7 @@ from data.types import DataError, PoseBatch, PosePrediction, Skeleton, apply_aff
 from data.views import PersonCrop
 from methods.base import PoseMethod
 from methods.belief_maps import cubic, gaussians, resample, with_background
-from methods.cpm_nets import PoseMachine
+from methods.cpm_nets import PoseMachine, initialise
 from methods.inside import Panel
 from methods.joints import kept, spread
 
@@ -108,7 +108,7 @@ class CPM(PoseMethod):
         self.view = PersonCrop((side, side), border=(GREY,) * 3, padding=padding * side / size, others=True)
         maps, widths = len(self.chosen) + 1, (trunk_widths, features, head_width, mixer_width)
         net = PoseMachine(maps, self.depth, pools, kernel, mixer_kernel, *widths, dropout)
-        net.initialise(init)
+        initialise(net, init)
         self.net = net.to(memory_format=torch.channels_last)
         line = torch.exp((torch.arange(size) - size / 2).square() / (-2 * centre_sigma**2))
         # In training the official map ends at 0.01, at test time it does not; here it never does.

@@ -100,19 +100,20 @@ class PoseMachine(nn.Module):
             beliefs.append(stage(image, beliefs[-1], pooled))
         return beliefs
 
-    def initialise(self, how: Literal["gaussian", "kaiming"]) -> None:
-        """Draw the weights; biases start at 0. With ``kaiming`` the layers before a ReLU do, and maps start near 0."""
-        sequences = [module for module in self.modules() if isinstance(module, nn.Sequential)]
-        for layer, after in (pair for sequence in sequences for pair in pairwise([*sequence, nn.Identity()])):
-            if not isinstance(layer, nn.Conv2d):
-                continue
-            if how == "kaiming" and isinstance(after, nn.ReLU):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            else:
-                nn.init.normal_(layer.weight, std=STD)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
     def first_stage(self) -> list[nn.Parameter]:
         """Return the parameters of the first stage."""
         return [*self.trunk.parameters(), *self.head.parameters()]
+
+
+def initialise(net: nn.Module, how: Literal["gaussian", "kaiming"]) -> None:
+    """Draw the weights; biases start at 0. With ``kaiming`` the layers before a ReLU do, and maps start near 0."""
+    sequences = [module for module in net.modules() if isinstance(module, nn.Sequential)]
+    for layer, after in (pair for sequence in sequences for pair in pairwise([*sequence, nn.Identity()])):
+        if not isinstance(layer, nn.Conv2d):
+            continue
+        if how == "kaiming" and isinstance(after, nn.ReLU):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        else:
+            nn.init.normal_(layer.weight, std=STD)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

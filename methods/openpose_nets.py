@@ -7,16 +7,16 @@ with COCO's 18 parts and 19 limbs, 7,340,480 of them in the front; 135.9 GMACs a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+from methods.cpm_nets import convolution
 
 VGG = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512))  # conv1_1 to conv4_2, a pooling between the groups
 NARROWED = (256, 128)  # conv4_3_CPM, conv4_4_CPM
 FIRST, FIRST_WIDE = 128, 512  # a first-stage branch: three 3x3 convolutions, one 1x1
 LATER, LATER_CONVS, LATER_KERNEL = 128, 5, 7  # a later branch: five 7x7 convolutions, one 1x1
-STD = 0.01  # of new weights; the authors' prototxt
 
 
 def front(width: float, groups: Sequence[Sequence[int]] = VGG) -> nn.Sequential:
@@ -32,11 +32,6 @@ def front(width: float, groups: Sequence[Sequence[int]] = VGG) -> nn.Sequential:
         layers += convolution(into, scaled(out, width), 3)
         into = scaled(out, width)
     return nn.Sequential(*layers)
-
-
-def convolution(into: int, out: int, kernel: int) -> list[nn.Module]:
-    """A convolution that keeps the size, and its ReLU."""
-    return [nn.Conv2d(into, out, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
 
 
 def scaled(channels: int, width: float) -> int:
@@ -102,19 +97,6 @@ class OpenPoseNet(nn.Module):
         for stage in self.stages:
             answers.append(stage(torch.cat([*answers[-1], features], 1) if answers else features))
         return answers
-
-    def initialise(self, *, gaussian: bool) -> None:
-        """Draw all weights, biases at 0: N(0, 0.01), the authors', or He's, which start faster, and answers near 0."""
-        for sequence in (module for module in self.modules() if isinstance(module, nn.Sequential)):
-            for layer, after in pairwise([*sequence, nn.Identity()]):
-                if not isinstance(layer, nn.Conv2d):
-                    continue
-                if gaussian or not isinstance(after, nn.ReLU):
-                    nn.init.normal_(layer.weight, std=STD)
-                else:
-                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
 
     def vgg(self) -> list[nn.Conv2d]:
         """Return the ten convolutions that VGG-19 begins with."""

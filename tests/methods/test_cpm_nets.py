@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from methods.cpm_nets import PoseMachine
+from methods.cpm_nets import PoseMachine, initialise
 
 PAPER = {"pools": 3, "kernel": 9, "mixer_kernel": 11, "trunk_widths": (128,) * 3}
 PAPER |= {"features": 32, "head_width": 512, "mixer_width": 128, "dropout": 0.5}
@@ -27,7 +27,7 @@ def narrow(stages=3, side=64, **options):
     """A narrow network that computes, images and a centre map."""
     torch.manual_seed(0)
     made = net(4, stages, **{**NARROW, **options}).eval()
-    made.initialise("kaiming")
+    initialise(made, "kaiming")
     return made, torch.rand(2, 3, side, side), torch.rand(1, 1, side, side)
 
 
@@ -170,7 +170,7 @@ def test_a_cell_of_the_centre_map_is_the_mean_of_9x9_pixels_fewer_at_the_border(
 
 def test_paper_weights_start_with_deviation_001_and_biases_at_0():
     made = net(4, 2, **{**NARROW, "head_width": 64})
-    made.initialise("gaussian")
+    initialise(made, "gaussian")
     assert made.head[2].weight.std().item() == pytest.approx(0.01, rel=0.1)
     assert made.trunk[0].weight.std().item() == pytest.approx(0.01, rel=0.1)
     assert not any(layer.bias.any() for layer in made.modules() if isinstance(layer, nn.Conv2d))
@@ -179,7 +179,7 @@ def test_paper_weights_start_with_deviation_001_and_biases_at_0():
 def test_kaiming_starts_layers_before_a_relu_by_their_inputs_and_maps_near_0():
     torch.manual_seed(0)
     made = net(4, 2, trunk_widths=(32,) * 3, features=8, head_width=64, mixer_width=16)
-    made.initialise("kaiming")
+    initialise(made, "kaiming")
     for layer, inputs in ((made.trunk[3], 32 * 81), (made.head[2], 8 * 81), (made.later[0].mixer[2], 16 * 121)):
         assert layer.weight.std().item() == pytest.approx((2 / inputs) ** 0.5, rel=0.1)  # He et al. 2015
     for layer in (made.head[-1], made.later[0].mixer[-1]):

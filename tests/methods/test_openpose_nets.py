@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from methods.cpm_nets import initialise
 from methods.openpose_nets import OpenPoseNet
 
 
@@ -66,7 +67,7 @@ def test_the_front_begins_as_vgg_19():  # item 2
 
 def test_a_later_stage_reads_fields_then_maps_then_features():  # item 3
     net = OpenPoseNet(4, 3, stages=2, width=0.0625, kernel=3, convs=1).double()
-    net.initialise(gaussian=False)
+    initialise(net, "kaiming")
     seen = []
     net.stages[1].register_forward_hook(lambda module, inputs, out: seen.append(inputs[0]))
     image = torch.rand(1, 3, 32, 32, dtype=torch.double)
