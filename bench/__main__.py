@@ -146,6 +146,13 @@ def _compare(arguments: argparse.Namespace) -> None:
     _console(to_people=True).print(difference_table(comparison))
 
 
+def _side_by_side(arguments: argparse.Namespace) -> None:
+    from bench.show import show
+
+    path = show(arguments.records, arguments.out, images=arguments.images)
+    _emit({"picture": str(path)}) if arguments.json else print(f"picture: {path}")
+
+
 def _explain_value(arguments: argparse.Namespace) -> None:
     from bench.explain import explain
 
@@ -244,6 +251,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "run": _run,
     "score": _score,
     "compare": _compare,
+    "show": _side_by_side,
     "explain": _explain_value,
     "predict": _predict,
     "track": _track,

@@ -42,14 +42,15 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """A record and where it is."""
 
     path: Path
     record: RunRecord
 
     @classmethod
-    def read(cls, path: Path) -> _Side:
+    def read(cls, path: Path) -> Side:
+        """Read a record."""
         return cls(path, RunRecord.read(path))
 
     @property
@@ -85,8 +86,8 @@ def compare(a: Path, b: Path) -> Comparison:
         UserError: if a record or its predictions are missing or changed, or the two are not about the same people.
         data.types.DataError: if the data set is not as it should be.
     """
-    one, other = _Side.read(a), _Side.read(b)
-    _require_same_people(one, other)
+    one, other = Side.read(a), Side.read(b)
+    require_same_people(one, other)
     several = DATASETS[one.record.dataset].people == "multi"
     names = [name for name in one.record.metrics if name in other.record.metrics and name in PROTOCOLS]
     metrics = _of_images(one, other, names) if several else _of_people(one, other, names)
@@ -101,7 +102,7 @@ def compare(a: Path, b: Path) -> Comparison:
     return Comparison(one.record.id, other.record.id, one.record.dataset, one.record.split, tuple(metrics), tuple(told))
 
 
-def _of_people(one: _Side, other: _Side, names: Sequence[str]) -> list[MetricDifference]:
+def _of_people(one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
     """Compare by the metrics that score one pose a person."""
     protocols = [p for p in map(lookup, names) if isinstance(p, PersonProtocol) and p.kind == "person"]
     people, skeleton = _people(one), DATASETS[one.record.dataset].skeleton
@@ -109,7 +110,7 @@ def _of_people(one: _Side, other: _Side, names: Sequence[str]) -> list[MetricDif
     return [difference(protocol, a, b, people, skeleton) for protocol in protocols]
 
 
-def _of_images(one: _Side, other: _Side, names: Sequence[str]) -> list[MetricDifference]:
+def _of_images(one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
     """Compare by the numbers of OKS-AP."""
     ranked = [p.id for p in map(lookup, names) if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
     dataset, limit = one.record.dataset, one.tested_on["test limit"]
@@ -122,7 +123,8 @@ def _of_images(one: _Side, other: _Side, names: Sequence[str]) -> list[MetricDif
     return ap_differences(ranked, truth, a, b, DATASETS[dataset].skeleton.sigmas)
 
 
-def _require_same_people(one: _Side, other: _Side) -> None:
+def require_same_people(one: Side, other: Side) -> None:
+    """Raise UserError for two records that are not about the same people of a data set that is known here."""
     for name, value in one.tested_on.items():
         if other.tested_on[name] != value:
             found = f"{one.path} has {name} {value}, {other.path} {other.tested_on[name]}"
@@ -133,7 +135,7 @@ def _require_same_people(one: _Side, other: _Side) -> None:
         )
 
 
-def _people(side: _Side) -> list[Person]:
+def _people(side: Side) -> list[Person]:
     """Read the people of the test, in its order."""
     entry, limit = DATASETS[side.record.dataset], side.tested_on["test limit"]
     options = ReadOptions(convention=str(side.tested_on["convention"]), extra=False)
@@ -141,7 +143,7 @@ def _people(side: _Side) -> list[Person]:
     return only_people(samples if limit is None else samples[: int(str(limit))], f"drawing {entry.name} {side.split}")
 
 
-def _joints(side: _Side, n: int, skeleton: Skeleton) -> FloatArray:
+def _joints(side: Side, n: int, skeleton: Skeleton) -> FloatArray:
     """Read the poses, (N, K, 2) pixels; NaN where nothing was found."""
     joints, expected = read_joints(side.predictions()), (n, len(skeleton.joints), 2)
     if joints.shape != expected:
@@ -164,7 +166,7 @@ def _unlike(one: RunRecord, other: RunRecord) -> list[str]:
     return told
 
 
-def _recomputed(side: _Side, metric: MetricDifference, value: float) -> list[str]:
+def _recomputed(side: Side, metric: MetricDifference, value: float) -> list[str]:
     """Say where a record holds another number than its predictions give today."""
     record, stored = side.record, side.record.metrics[metric.metric].value
     made = record.config.get("protocols", {}).get(metric.metric)

@@ -21,7 +21,15 @@ from methods import METHODS
 from methods.base import PoseMethod
 
 PRESETS = Path(__file__).parent.parent / "methods" / "presets"
-FIXED = {"view", "dataset", "seed", "boxes", "convention", "root"}  # arguments of the data module that have own options
+FIXED = {
+    "view",
+    "train_view",
+    "dataset",
+    "seed",
+    "boxes",
+    "convention",
+    "root",
+}  # arguments of the data module that have own options
 # What cannot change a result, only how fast or where it is made, is no part of a cell's name.
 UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator", "compile"}}
 
@@ -92,6 +100,7 @@ class Cell:
             seed=self.seed,
             boxes=BoxSource.parse(self.boxes),
             convention=self.convention,
+            train_view=method.train_view,
             **self.data_options,
         )
 

@@ -16,8 +16,14 @@ from data.views import Look, PersonCrop, View, WholeImage
 # Okabe & Ito's colours, safe for the colour-blind: the person's left, right and middle; RGB.
 LEFT, RIGHT, MIDDLE = (86, 180, 233), (230, 159, 0), (0, 158, 115)
 TRUTH = (255, 255, 255)
+# One colour a person, in turn: Okabe & Ito's eight but black, then lighter ones of Paul Tol's.
+PEOPLE = (
+    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)),
+    *((119, 221, 119), (238, 136, 102), (170, 170, 0), (153, 221, 255), (255, 170, 187)),
+)
 BORDER = 2  # pixels between the tiles of a sheet
 SUBPIXEL = 4  # fractional bits of OpenCV's drawing coordinates
+TITLE_HEIGHT, TITLE_SCALE = 22, 0.45  # pixels; of OpenCV's font
 FAR = 1 << 14  # pixels; beyond it OpenCV's fixed-point coordinates overflow
 
 
@@ -94,6 +100,41 @@ def result_sheet(
     return grid(tiles)
 
 
+def person_colour(index: int) -> tuple[int, int, int]:
+    """Return the colour of the person of this number; after a dozen they come again."""
+    return PEOPLE[index % len(PEOPLE)]
+
+
+def draw_people(picture: UInt8Array, people: FloatArray, skeleton: Skeleton, *, thickness: int = 2) -> None:
+    """Draw everybody of (N, K, 2) pixels into ``picture``, each in a colour of their own; NaN is left out."""
+    everything = np.ones(len(skeleton.joints), bool)
+    for i, joints in enumerate(people):
+        draw_pose(picture, joints, everything, skeleton, colour=person_colour(i), thickness=thickness)
+
+
+def people_tile(
+    sample: PoseSample, skeleton: Skeleton, found: FloatArray | None, *, size: int = 320, truth: bool = True
+) -> UInt8Array:
+    """Draw a whole image with those who were found in colours and, thin and white, those who are there.
+
+    Args:
+        sample: The image.
+        skeleton: Names and limbs.
+        found: (N, K, 2) original pixels; where None, the truth is drawn in colours instead.
+        size: Height and width, the aspect kept.
+        truth: Draw the truth too; those to ignore are left out.
+    """
+    picture, affine = tile(sample, WholeImage((size, size)), Look(0, None, np.array([0.0, 0.0, *sample.size[::-1]])))
+    counted = [person for person in sample.people if not person.ignore]
+    if found is not None:
+        draw_people(picture, apply_affine(found, affine), skeleton)
+    for i, person in enumerate(counted if truth or found is None else ()):
+        colour, thickness = (TRUTH, 1) if found is not None else (person_colour(i), 2)
+        joints = apply_affine(person.joints, affine)
+        draw_pose(picture, joints, person.visible > 0, skeleton, colour=colour, thickness=thickness)
+    return picture
+
+
 def grid(tiles: Sequence[UInt8Array], columns: int | None = None) -> UInt8Array:
     """Lay tiles of one size out in rows, about as wide as high."""
     columns = columns or int(np.ceil(np.sqrt(len(tiles))))
@@ -104,6 +145,15 @@ def grid(tiles: Sequence[UInt8Array], columns: int | None = None) -> UInt8Array:
         y, x = (i // columns) * (h + BORDER), (i % columns) * (w + BORDER)
         sheet[y : y + h, x : x + w] = picture
     return sheet
+
+
+def titles(names: Sequence[str], width: int) -> UInt8Array:
+    """Write names over columns of equal width."""
+    strip = np.full((TITLE_HEIGHT, width, 3), 32, np.uint8)
+    for i, name in enumerate(names):
+        place = (i * width // len(names) + 4, TITLE_HEIGHT - 7)
+        cv2.putText(strip, name, place, cv2.FONT_HERSHEY_SIMPLEX, TITLE_SCALE, (235, 235, 235), 1, cv2.LINE_AA)
+    return strip
 
 
 def write_picture(path: Path, picture: UInt8Array) -> None:

@@ -8,15 +8,16 @@ import cv2
 import numpy as np
 import torch
 
-from bench.draw import MIDDLE, TRUTH, draw_pose, grid, side_colour
+from bench.draw import MIDDLE, TRUTH, draw_people, draw_pose, grid, person_colour, side_colour, titles
 from data.inputs import NO_EPOCH, Inputs
 from data.types import FloatArray, PoseBatch, Skeleton, UInt8Array
 from methods.base import PoseMethod
 from methods.inside import Panel
 
 TILE = 224  # pixels of the longer side
-TITLE_HEIGHT, TITLE_SCALE = 22, 0.45  # pixels; of OpenCV's font
 DIM, GLOW = 0.35, 0.9  # how much of the input and of the coloured map is seen where they lie over each other
+ARROW, LEAST_ARROW = 0.8, 0.25  # cells that a vector of length 1 is drawn long; shorter ones are not drawn
+ARROWS = 48  # at most along a side: of a finer field every second, third ... is drawn
 
 
 def inside_sheet(method: PoseMethod, inputs: Inputs, positions: Sequence[int]) -> UInt8Array | None:
@@ -32,10 +33,13 @@ def inside_sheet(method: PoseMethod, inputs: Inputs, positions: Sequence[int]) -
     columns = [_truth(batch), *panels]
     tiles = [_tile(batch, b, panel, inputs.skeleton) for b in range(len(batch)) for panel in columns]
     sheet = grid(tiles, len(columns))
-    return np.concatenate([_titles([panel.title for panel in columns], sheet.shape[1]), sheet])
+    return np.concatenate([titles([panel.title for panel in columns], sheet.shape[1]), sheet])
 
 
 def _truth(batch: PoseBatch) -> Panel:
+    if batch.joints.shape[1] > 1:
+        known = torch.where((batch.visible > 0)[..., None], batch.joints, torch.nan)
+        return Panel("input and truth", people=list(known))
     labelled = (batch.visible[:, 0] > 0)[..., None]
     return Panel("input and truth", joints=torch.where(labelled, batch.joints[:, 0], torch.nan))
 
@@ -48,6 +52,14 @@ def _tile(batch: PoseBatch, b: int, panel: Panel, skeleton: Skeleton) -> UInt8Ar
     picture = np.asarray(cv2.resize(batch.images[b].permute(1, 2, 0).cpu().numpy(), size), np.uint8)
     if panel.maps is not None:
         picture = _glow(picture, _array(panel.maps[b].amax(0)), size)
+    if panel.arrows is not None:
+        _draw_arrows(picture, _array(panel.arrows[b]))
+    for i, (start, end) in enumerate([] if panel.segments is None else _array(panel.segments[b]) * scale):
+        cv2.line(picture, _pixel(start), _pixel(end), person_colour(i), 1, cv2.LINE_AA)
+    for point in [] if panel.points is None else _array(panel.points[b]) * scale:
+        cv2.circle(picture, _pixel(point), 2, TRUTH, -1, cv2.LINE_AA)
+    if panel.people is not None:
+        draw_people(picture, _array(panel.people[b]) * scale, skeleton, thickness=1)
     if panel.boxes is not None:
         boxes = _array(panel.boxes[b])
         names = skeleton.joints if len(boxes) == len(skeleton.joints) else [""] * len(boxes)
@@ -70,13 +82,24 @@ def _glow(picture: UInt8Array, heat: FloatArray, size: tuple[int, int]) -> UInt8
     return np.asarray(cv2.addWeighted(picture, DIM, coloured, GLOW, 0), np.uint8)
 
 
-def _titles(titles: Sequence[str], width: int) -> UInt8Array:
-    """Write the titles over their columns."""
-    strip = np.full((TITLE_HEIGHT, width, 3), 32, np.uint8)
-    for i, title in enumerate(titles):
-        place = (i * width // len(titles) + 4, TITLE_HEIGHT - 7)
-        cv2.putText(strip, title, place, cv2.FONT_HERSHEY_SIMPLEX, TITLE_SCALE, (235, 235, 235), 1, cv2.LINE_AA)
-    return strip
+def _draw_arrows(picture: UInt8Array, field: FloatArray) -> None:
+    """Draw a field (2, h', w') that lies over the whole picture, an arrow a cell, coloured by its direction."""
+    h, w = field.shape[1:]
+    step, cell = -(-max(h, w) // ARROWS), np.array([picture.shape[1] / w, picture.shape[0] / h])
+    for y, x in zip(*np.nonzero(np.hypot(*field) >= LEAST_ARROW), strict=True):
+        if y % step or x % step:
+            continue
+        start, way = (np.array([x, y]) + 0.5) * cell, field[:, y, x] * cell * ARROW * step
+        hue = round(np.degrees(np.arctan2(way[1], way[0])) / 2) % 180
+        colour = cv2.cvtColor(np.array([[[hue, 200, 255]]], np.uint8), cv2.COLOR_HSV2RGB)[0, 0].tolist()
+        cv2.arrowedLine(
+            picture, _pixel(start - way / 2), _pixel(start + way / 2), colour, 1, cv2.LINE_AA, tipLength=0.4
+        )
+
+
+def _pixel(point: FloatArray) -> tuple[int, int]:
+    """Round to the pixel of a picture."""
+    return round(float(point[0])), round(float(point[1]))
 
 
 def _array(tensor: torch.Tensor) -> FloatArray:

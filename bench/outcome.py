@@ -21,17 +21,23 @@ SHOWN = 16  # test people in the picture of a run
 OPENED = 4  # of them in the picture of the method's inside
 
 
-def picture(parts: Parts) -> Path | None:
-    """Draw some test people, evenly spaced, with prediction and truth."""
+def picture(parts: Parts) -> Path:
+    """Draw some test people, or images where everybody was looked for, evenly spaced, with prediction and truth."""
     inputs, skeleton = parts.data.inputs("test"), parts.data.entry.skeleton
     shown = _spread(len(inputs), SHOWN)
     looks = [inputs.looks[i] for i in shown]
     people = [(inputs.samples[look.sample], look.person) for look in looks]
     pairs = [(sample, sample.people[person]) for sample, person in people if person is not None]
+    predicted = [parts.evaluate.predictions[i] for i in shown]
     if len(pairs) < len(looks):
-        return None
-    found, _ = predictions.best_person([parts.evaluate.predictions[i] for i in shown], len(skeleton.joints))
-    sheet = draw.result_sheet(pairs, list(found), skeleton)
+        sheet = draw.grid(
+            [
+                draw.people_tile(sample, skeleton, found.joints.double().numpy())
+                for (sample, _), found in zip(people, predicted, strict=True)
+            ]
+        )
+    else:
+        sheet = draw.result_sheet(pairs, list(predictions.best_person(predicted, len(skeleton.joints))[0]), skeleton)
     path = parts.folder / "people.jpg"
     draw.write_picture(path, sheet)
     return path

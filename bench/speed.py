@@ -148,7 +148,7 @@ def _time_method(cell: Cell) -> Speed:
     method = cell.build_method().to(memory_format=torch.channels_last)
     size = cell.data_options["batch_size"]
     options = {**cell.data_options, "train_limit": size * STEPS, "test_limit": size * STEPS}
-    data = PoseDataModule(method.view, cell.dataset, **options)
+    data = PoseDataModule(method.view, cell.dataset, train_view=method.train_view, **options)
     data.samples("train")  # annotations are read before the clock starts
     first = _loading(data)
     method.before_fit(data)

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from data.ahead import draw_ahead, needs_drawing
 from data.augment import Augment, half_box
 from data.boxes import BoxSource
+from data.ignored import counted
 from data.pixels import PixelStore
 from data.types import FloatArray, PoseBatch, PoseSample, Skeleton, apply_affine, compose_affine, invert_affine
 from data.views import Look, PersonCrop, View
@@ -91,13 +92,14 @@ class Inputs(Dataset[PoseBatch]):
         """Cut, move and pad the inputs ``keys``: one warp an input, uint8."""
         h, w = self.view.size
         images = np.empty((len(keys), h, w, 3), np.uint8)
-        to_image, truths = np.empty((len(keys), 2, 3)), []
+        to_image, truths, affines = np.empty((len(keys), 2, 3)), [], []
         for b, (epoch, position) in enumerate(keys):
             look, (affine, flip) = self.looks[position], self.geometry(epoch, position)
             picture = self.store.load(look.sample)
             images[b] = cv2.warpAffine(picture, affine, (w, h), flags=cv2.INTER_LINEAR, borderValue=self.view.border)
             to_image[b] = invert_affine(affine)
             truths.append(self.truth(position, affine, flip=flip))
+            affines.append(affine)
         joints, visible = _pad(truths)
         looks = [self.looks[position] for _, position in keys]
         return PoseBatch(
@@ -107,7 +109,16 @@ class Inputs(Dataset[PoseBatch]):
             to_image=torch.from_numpy(to_image),
             image_ids=tuple(self.samples[look.sample].image_id for look in looks),
             people=tuple(self.view.truth(self.samples[look.sample], look) for look in looks),
+            counted=self._counted(looks, affines),
         )
+
+    def _counted(self, looks: Sequence[Look], affines: Sequence[FloatArray]) -> torch.Tensor | None:
+        """Mark the pixels (B, h, w) that count; None where all do."""
+        ignored = [self.view.ignored(self.samples[look.sample]) for look in looks]
+        if not any(ignored):
+            return None
+        masks = [counted(people, affine, self.view.size) for people, affine in zip(ignored, affines, strict=True)]
+        return torch.from_numpy(np.stack(masks))
 
     def geometry(self, epoch: int, position: int) -> tuple[FloatArray, bool]:
         """Return the affine original -> input pixels and whether it mirrors; the same for (seed, epoch, position)."""
@@ -127,11 +138,14 @@ class Inputs(Dataset[PoseBatch]):
         return look if box is None else replace(look, box=self.view.unpadded(box))
 
     def truth(self, position: int, affine: FloatArray, *, flip: bool = False) -> tuple[FloatArray, FloatArray]:
-        """Return the joints (P, K, 2) in input pixels and their visibility (P, K); a mirrored input swaps sides."""
+        """Return the joints (P, K, 2) in input pixels and their visibility (P, K); a mirrored input swaps sides.
+
+        Of people who are ignored no joint is labelled.
+        """
         look = self.looks[position]
         people, k = self.view.labelled(self.samples[look.sample], look), len(self.skeleton.joints)
         joints = np.array([person.joints for person in people], np.float64).reshape(-1, k, 2)
-        visible = np.array([person.visible for person in people], np.float64).reshape(-1, k)
+        visible = np.array([person.visible * (not person.ignore) for person in people], np.float64).reshape(-1, k)
         order = list(self.skeleton.flip) if flip else slice(None)
         return apply_affine(joints, affine)[:, order], visible[:, order]
 

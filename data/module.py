@@ -47,6 +47,7 @@ class PoseDataModule(pl.LightningDataModule):
         test_limit: int | None = None,
         workers: int | None = None,
         cache_gb: float = 2.0,
+        train_view: View | None = None,
     ) -> None:
         """Remember the parts; nothing is read before it is asked for.
 
@@ -66,9 +67,11 @@ class PoseDataModule(pl.LightningDataModule):
             test_limit: Test on the first so many samples only.
             workers: Loader processes; where None, see :func:`default_workers`.
             cache_gb: Bound of the decoded images kept in memory.
+            train_view: How it looks at one in training, where that differs.
         """
         super().__init__()
-        self.view, self.dataset, self.seed, self.boxes = view, dataset, seed, boxes
+        self.view, self.train_view = view, train_view or view
+        self.dataset, self.seed, self.boxes = dataset, seed, boxes
         self.options = ReadOptions(convention, extra)
         self.root, self.batch_size, self.test_batch_size = root, batch_size, test_batch_size or batch_size
         self.augment, self.holdout, self.cache_gb = augment, holdout, cache_gb
@@ -111,7 +114,7 @@ class PoseDataModule(pl.LightningDataModule):
         inputs = Inputs(
             samples,
             self.entry.skeleton,
-            self.view,
+            self.train_view if split == "train" else self.view,
             boxes=self.boxes,
             augment=self.augment,
             seed=self.seed,

@@ -90,6 +90,7 @@ class Person:
     ignore: bool = False  # a crowd, or too small to count
     joints3d: FloatArray | None = None  # (K, 3) mm, camera axes, where the data set has them
     track: int | None = None  # identity across the frames of a sequence
+    region: tuple[FloatArray, ...] = ()  # polygons (N, 2) that show an ignored person; () where only the box is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +114,18 @@ class PoseBatch:
     to_image: Tensor  # (B, 2, 3) affine, input pixels -> original pixels, float64
     image_ids: tuple[int, ...]
     people: tuple[tuple[Person, ...], ...] = field(repr=False)  # (B) whom this input was asked to find
+    counted: Tensor | None = None  # (B, h, w) bool, False where an ignored person is; None where nobody is ignored
 
     def to(self, device: torch.device, non_blocking: bool = False) -> PoseBatch:
         """Move the tensors; the truth stays on the CPU."""
-        names = ("images", "joints", "visible", "to_image")
-        return replace(self, **{n: getattr(self, n).to(device, non_blocking=non_blocking) for n in names})
+        return replace(self, **{n: t.to(device, non_blocking=non_blocking) for n, t in self._tensors().items()})
 
     def pin_memory(self) -> PoseBatch:
         """Page-lock the tensors, so that the copy to a GPU overlaps with work."""
-        names = ("images", "joints", "visible", "to_image")
-        return replace(self, **{n: getattr(self, n).pin_memory() for n in names})
+        return replace(self, **{n: t.pin_memory() for n, t in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def __len__(self) -> int:
         return len(self.images)

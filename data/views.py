@@ -57,6 +57,10 @@ class View(ABC):
         """Return the people whose joints the batch holds, those of :meth:`truth` first."""
         return self.truth(sample, look)
 
+    def ignored(self, sample: PoseSample) -> tuple[Person, ...]:
+        """Return the people whose pixels do not count; a view of one person has none."""
+        return ()
+
 
 @dataclass(frozen=True)
 class PersonCrop(View):
@@ -109,11 +113,61 @@ class WholeImage(View):
         """List one input per image; boxes play no part."""
         return [Look(i, None, _everything(sample)) for i, sample in enumerate(samples)]
 
+    def ignored(self, sample: PoseSample) -> tuple[Person, ...]:
+        """Return whoever is ignored in the image."""
+        return tuple(person for person in sample.people if person.ignore)
+
     def to_input(self, look: Look) -> FloatArray:
         """Scale the image to fit, its centre onto the input's centre."""
         scale = (self.extent / look.box[2:]).min()
         shift = self.extent / 2 - scale * look.box[2:] / 2
         return np.concatenate([np.eye(2) * scale, shift[:, None]], axis=1)
+
+
+@dataclass(frozen=True)
+class SceneCrop(WholeImage):
+    """Training of bottom-up methods: one input per person worth it, scaled by their height, with everyone in it.
+
+    The defaults choose people as OpenPose's code does.
+
+    Attributes:
+        height: share of the input's height that the person's box takes.
+        least_joints: labelled joints that a person needs.
+        least_area: of the segment, in square pixels of the image; of the box where the data set has no segments.
+        apart: a person whose box's centre is nearer to that of one chosen before than this share of the earlier box's
+            longer side is in that one's input already.
+    """
+
+    height: float = 0.6
+    least_joints: int = 5
+    least_area: float = 32.0**2
+    apart: float = 0.3
+
+    def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
+        """List one input per person who is large enough, labelled enough and apart from those before; true boxes."""
+        return [Look(i, None, person.box) for i, sample in enumerate(samples) for person in self._centres(sample)]
+
+    def _centres(self, sample: PoseSample) -> list[Person]:
+        chosen: list[Person] = []
+        for person in sample.people:
+            size = person.box[2:] - person.box[:2]
+            area = person.area if np.isfinite(person.area) else size.prod()
+            worth = not person.ignore and (person.visible > 0).sum() >= self.least_joints and area >= self.least_area
+            if worth and all(_distance(other, person) >= self.apart for other in chosen):
+                chosen.append(person)
+        return chosen
+
+    def to_input(self, look: Look) -> FloatArray:
+        """Map the box's centre to the input's middle and its height to the share of the input's."""
+        scale = self.height * self.extent[1] / max(look.box[3] - look.box[1], 1.0)
+        shift = self.extent / 2 - scale * (look.box[:2] + look.box[2:]) / 2
+        return np.concatenate([np.eye(2) * scale, shift[:, None]], axis=1)
+
+
+def _distance(one: Person, other: Person) -> float:
+    """Return how far the centres of two boxes are apart, in longer sides of the first."""
+    apart = (one.box[:2] + one.box[2:] - other.box[:2] - other.box[2:]) / 2
+    return float(np.linalg.norm(apart) / max(*(one.box[2:] - one.box[:2]), 1.0))
 
 
 def _everything(sample: PoseSample) -> FloatArray:

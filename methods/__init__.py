@@ -8,6 +8,7 @@ from methods.hourglass import Hourglass
 from methods.hrnet import HRNet
 from methods.ief import IEF
 from methods.mean_pose import MeanPose
+from methods.openpose import OpenPose
 from methods.simplebaseline import SimpleBaseline
 from methods.tompson import Tompson
 
@@ -19,6 +20,7 @@ METHODS: dict[str, type[PoseMethod]] = {
     "hrnet": HRNet,
     "ief": IEF,
     "mean_pose": MeanPose,
+    "openpose": OpenPose,
     "simplebaseline": SimpleBaseline,
     "tompson": Tompson,
 }

@@ -25,6 +25,7 @@ class PoseMethod(pl.LightningModule, ABC):
     year: ClassVar[int]  # of publication
     people: ClassVar[Literal["single", "multi"]] = "single"
     view: View
+    train_view: View | None = None  # how training inputs are looked at, where that differs
 
     def __init__(self, skeleton: Skeleton) -> None:
         """Keep the skeleton, and the subclass's arguments in the checkpoint."""

@@ -6,31 +6,41 @@ with COCO's 18 parts and 19 limbs, 7,340,480 of them in the front; 135.9 GMACs a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from methods.cpm_nets import convolution
+from methods.weights import place, read_state
 
 VGG = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512))  # conv1_1 to conv4_2, a pooling between the groups
 NARROWED = (256, 128)  # conv4_3_CPM, conv4_4_CPM
 FIRST, FIRST_WIDE = 128, 512  # a first-stage branch: three 3x3 convolutions, one 1x1
+VGG_ENTRIES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21)  # conv1_1 to conv4_2 in torchvision's file of VGG-19
+BIAS_RATE = 2.0  # the learning rate of biases, in that of their weights; biases do not decay
 LATER, LATER_CONVS, LATER_KERNEL = 128, 5, 7  # a later branch: five 7x7 convolutions, one 1x1
 
 
-def front(width: float, groups: Sequence[Sequence[int]] = VGG) -> nn.Sequential:
-    """The convolutions that all stages share; every channel count times ``width``."""
+def front(width: float, narrowed: float, pools: int = 3) -> nn.Sequential:
+    """The convolutions that all stages share.
+
+    Args:
+        width: Factor of VGG's channels.
+        narrowed: Factor of the channels that stages see.
+        pools: How many of VGG's first three poolings there are.
+    """
     layers: list[nn.Module] = []
     into = 3
-    for i, group in enumerate(groups):
-        layers += [nn.MaxPool2d(2)] if i else []
+    for i, group in enumerate(VGG):
+        layers += [nn.MaxPool2d(2)] if 0 < i <= pools else []
         for out in group:
             layers += convolution(into, scaled(out, width), 3)
             into = scaled(out, width)
     for out in NARROWED:
-        layers += convolution(into, scaled(out, width), 3)
-        into = scaled(out, width)
+        layers += convolution(into, scaled(out, narrowed), 3)
+        into = scaled(out, narrowed)
     return nn.Sequential(*layers)
 
 
@@ -72,6 +82,8 @@ class OpenPoseNet(nn.Module):
         width: float = 1.0,
         kernel: int = LATER_KERNEL,
         convs: int = LATER_CONVS,
+        front_width: float = 1.0,
+        pools: int = 3,
     ) -> None:
         """Build it.
 
@@ -79,12 +91,14 @@ class OpenPoseNet(nn.Module):
             fields: Channels of the fields, two a limb.
             maps: Parts and the background.
             stages: How many.
-            width: Factor of all channels.
+            width: Factor of the stages' channels.
             kernel: Of the later stages' wide convolutions.
             convs: How many of these a branch has.
+            front_width: Factor of VGG's channels.
+            pools: Each halves the maps.
         """
         super().__init__()
-        self.front = front(width)
+        self.front = front(front_width, width, pools)
         seen, first, wide, later = (scaled(c, width) for c in (NARROWED[-1], FIRST, FIRST_WIDE, LATER))
         stack = [Stage(seen, fields, maps, 3, 3, first, wide)]
         stack += [Stage(fields + maps + seen, fields, maps, convs, kernel, later, later) for _ in range(stages - 1)]
@@ -101,3 +115,27 @@ class OpenPoseNet(nn.Module):
     def vgg(self) -> list[nn.Conv2d]:
         """Return the ten convolutions that VGG-19 begins with."""
         return [layer for layer in self.front if isinstance(layer, nn.Conv2d)][: sum(map(len, VGG))]
+
+
+def begin_as_vgg(net: OpenPoseNet, path: Path) -> None:
+    """Load the first ten convolutions from a VGG-19 of torchvision's; other entries of the file are not asked for.
+
+    Raises:
+        DataError: if the file is no state dict, or lacks one of them.
+    """
+    wanted = {f"features.{entry}.{kind}" for entry in VGG_ENTRIES for kind in ("weight", "bias")}
+    state = {name: tensor for name, tensor in read_state(path).items() if name in wanted}
+    layers = nn.ModuleDict({str(entry): layer for entry, layer in zip(VGG_ENTRIES, net.vgg(), strict=True)})
+    place(nn.ModuleDict({"features": layers}), state, str(path))
+
+
+def parameter_groups(net: OpenPoseNet, lr: float, later_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Divide the parameters: front with first stage, and the later stages, each with its weights and its biases."""
+    later = {id(parameter) for stage in list(net.stages)[1:] for parameter in stage.parameters()}
+    groups = []
+    for mine, rate in ((False, 1.0), (True, later_rate)):
+        chosen = [parameter for parameter in net.parameters() if (id(parameter) in later) == mine]
+        weights, biases = [p for p in chosen if p.ndim > 1], [p for p in chosen if p.ndim == 1]
+        groups.append({"params": weights, "lr": lr * rate, "weight_decay": weight_decay})
+        groups.append({"params": biases, "lr": lr * rate * BIAS_RATE, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]  # a single stage has nothing later

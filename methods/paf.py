@@ -1,7 +1,8 @@
 """Part affinity fields: a limb as a field of unit vectors, drawn and read (Cao et al., CVPR 2017, arXiv:1611.08050).
 
-"Paper" is the article; "code" is what the authors' label code draws, quirks included. Cells (x, y) stand for the input
-pixels (3.5 + 8 x, 3.5 + 8 y). Which candidates make people is decided in :mod:`methods.people`.
+"Paper" is the article; "code" is what the authors' label code draws, quirks included. With the stride of 8 the cell
+(x, y) stands for the input pixel (3.5 + 8 x, 3.5 + 8 y), and so for others. Which candidates make people is decided in
+:mod:`methods.people`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data.types import FloatArray
+from methods.belief_maps import gaussians, with_background
 
 STRIDE = 8  # input pixels a cell
-OFFSET = STRIDE / 2 - 0.5  # pixels: where the first cell lies; the label code's "start"
-SIGMA = (
-    7.0  # pixels, of exp(-d^2 / 2 sigma^2); the label code. The paper's exp(-d^2 / sigma^2) with 7 sqrt(2) is the same
-)
-FAINTEST = 4.6052  # exponents beyond this draw nothing: values below 0.01; label code
+SIGMA = 7.0  # pixels, of exp(-d^2 / 2 sigma^2); label code. The paper's exp(-d^2 / sigma^2) with 7 sqrt(2) is the same
 LIMB_WIDTH = 1.0  # cells on either side of a limb; label code
 SAMPLES = 10  # points along a pair of candidates, both ends included; the authors' evaluation
 LEAST_ALONG = 0.05  # a point agrees where the field along the pair is above this; the authors' evaluation on COCO
@@ -60,7 +58,13 @@ OPENPOSE_LIMBS = Limbs(
 
 
 def draw_parts(
-    joints: Tensor, visible: Tensor, size: tuple[int, int], overlap: Literal["max", "sum"] = "max", sigma: float = SIGMA
+    joints: Tensor,
+    visible: Tensor,
+    size: tuple[int, int],
+    overlap: Literal["max", "sum"] = "max",
+    sigma: float = SIGMA,
+    *,
+    stride: int = STRIDE,
 ) -> Tensor:
     """Draw one Gaussian a person and joint, and last the background.
 
@@ -70,17 +74,13 @@ def draw_parts(
         size: (h, w) of the maps.
         overlap: Of several people: the paper's maximum, or the label code's sum, cut at 1.
         sigma: Input pixels.
+        stride: Input pixels a cell.
 
     Returns:
         (B, K + 1, h, w).
     """
-    h, w = size
-    x, y = (OFFSET + STRIDE * torch.arange(n, device=joints.device, dtype=joints.dtype) for n in (w, h))
-    dx, dy = (joints[..., 0, None] - x).square(), (joints[..., 1, None] - y).square()  # (B, P, K, w), (B, P, K, h)
-    exponent = (dy[..., None] + dx[..., None, :]) / (2 * sigma**2)
-    drawn = torch.exp(-exponent).where((exponent <= FAINTEST) & (visible > 0)[..., None, None], 0.0)
-    parts = drawn.amax(1) if overlap == "max" else drawn.sum(1).clamp(max=1)
-    return torch.cat([parts, (1 - parts.amax(1, keepdim=True)).clamp(min=0)], 1)
+    drawn = gaussians(joints, visible, size, sigma, stride=stride)
+    return with_background(drawn.amax(1) if overlap == "max" else drawn.sum(1).clamp(max=1))
 
 
 def draw_fields(
@@ -90,6 +90,8 @@ def draw_fields(
     limbs: Limbs,
     overlap: Literal["mean", "last"] = "mean",
     width: float = LIMB_WIDTH,
+    *,
+    stride: int = STRIDE,
 ) -> Tensor:
     """Draw unit vectors from parent to child around every limb whose ends are both labelled.
 
@@ -104,12 +106,13 @@ def draw_fields(
         limbs: Which pairs.
         overlap: Which of the two.
         width: Cells.
+        stride: Input pixels a cell.
 
     Returns:
         (B, 2 L, h, w) in the order of the channels.
     """
     h, w = size
-    cells = (joints - OFFSET) / STRIDE if overlap == "mean" else joints / STRIDE
+    cells = (joints - (stride - 1) / 2) / stride if overlap == "mean" else joints / stride
     parent, child = (list(ends) for ends in zip(*limbs.in_channel_order, strict=True))
     start, way = cells[:, :, parent], cells[:, :, child] - cells[:, :, parent]  # (B, P, L, 2)
     length = way.norm(dim=-1)
@@ -132,7 +135,8 @@ def draw_fields(
     near &= drawn[..., None, None]
     if overlap == "mean":
         total = torch.einsum("bplhw,bplc->blchw", near.to(unit), unit)
-        return (total / near.sum(1)[:, :, None].clamp(min=1)).flatten(1, 2)
+        mean: Tensor = total / near.sum(1)[:, :, None].clamp(min=1)
+        return mean.flatten(1, 2)
     field = joints.new_zeros(len(joints), len(parent), 2, h, w)
     for person in range(joints.shape[1]):
         field = torch.where(near[:, person, :, None], unit[:, person, ..., None, None], field)
@@ -140,7 +144,12 @@ def draw_fields(
 
 
 def score_pairs(
-    fields: FloatArray, starts: FloatArray, ends: FloatArray, channels: NDArray[np.intp], reach: float
+    fields: FloatArray,
+    starts: FloatArray,
+    ends: FloatArray,
+    channels: NDArray[np.intp],
+    reach: float,
+    least: tuple[float, float] = (LEAST_ALONG, LEAST_AGREEING),
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Integrate the fields along pairs of candidates.
 
@@ -150,6 +159,7 @@ def score_pairs(
         ends: (N, 2) cells, the other.
         channels: (N,) which field each pair is read from.
         reach: Cells; longer pairs lose reach / length - 1 (half the image's height in the authors' code).
+        least: Of the field along the pair, for a point to agree; and the share of the points that must exceed it.
 
     Returns:
         Scores (N,), and which are accepted: above 0, with enough points that agree.
@@ -160,11 +170,11 @@ def score_pairs(
     points = starts[:, None] + way[:, None] * np.linspace(0.0, 1.0, SAMPLES)[:, None]  # (N, SAMPLES, 2)
     x, y = _read(fields, channels[:, None], points[..., 0], points[..., 1])
     along = x * unit[:, :1] + y * unit[:, 1:]
-    agree = along > LEAST_ALONG
+    agree = along > least[0]
     count = agree.sum(-1)
     mean = np.where(agree, along, 0.0).sum(-1) / np.maximum(count, 1)
     score = mean + np.minimum(reach / np.maximum(length, 1e-9) - 1.0, 0.0)
-    return score, (score > 0) & (count > LEAST_AGREEING * SAMPLES)
+    return score, (score > 0) & (count > least[1] * SAMPLES)
 
 
 def _read(fields: FloatArray, channel: NDArray[np.intp], x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -6,6 +6,7 @@ pairs of candidates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from data.types import FloatArray
-from methods.paf import Limbs, score_pairs
+from methods.paf import LEAST_AGREEING, LEAST_ALONG, Limbs, score_pairs
 
 Indices = NDArray[np.intp]
 
@@ -52,7 +53,7 @@ class People:
     count: Indices
 
 
-def find_peaks(maps: FloatArray, least: float = LEAST_PEAK) -> Candidates:
+def find_peaks(maps: FloatArray, least: float = LEAST_PEAK, apart: float = 0.0) -> Candidates:
     """Find cells above ``least`` that are higher than their four neighbours, and the peak between the cells.
 
     A parabola through the logarithms of three cells gives the peak along x and along y: exact for a Gaussian.
@@ -60,6 +61,7 @@ def find_peaks(maps: FloatArray, least: float = LEAST_PEAK) -> Candidates:
     Args:
         maps: (K, h, w), without the background.
         least: Lower values are no peaks.
+        apart: Cells; of two peaks of a part within this distance the later one, from top to bottom, is dropped.
     """
     k, h, w = maps.shape
     padded = np.zeros((k, h + 2, w + 2), maps.dtype)
@@ -71,7 +73,19 @@ def find_peaks(maps: FloatArray, least: float = LEAST_PEAK) -> Candidates:
     part, y, x = np.nonzero(peak)
     score = maps[part, y, x]
     shift = [_vertex(maps, part, y, x, *step) for step in ((0, 1), (1, 0))]
-    return Candidates(part, np.stack([x + shift[0], y + shift[1]], -1).astype(np.float64), score.astype(np.float64))
+    cells = np.stack([x + shift[0], y + shift[1]], -1).astype(np.float64)
+    kept = _apart(part, cells, apart) if apart > 0 else slice(None)
+    return Candidates(part[kept], cells[kept], score[kept].astype(np.float64))
+
+
+def _apart(part: Indices, cells: FloatArray, apart: float) -> NDArray[np.bool_]:
+    """Say which peaks have none that is kept before them, of the same part and within ``apart``."""
+    near = np.square(cells[:, None] - cells).sum(-1) <= apart**2
+    near &= (part[:, None] == part) & np.tri(len(part), k=-1, dtype=bool)
+    kept = np.ones(len(part), bool)
+    for i in np.flatnonzero(near.any(1)):
+        kept[i] = not near[i, kept].any()
+    return kept
 
 
 def _vertex(maps: FloatArray, part: Indices, y: Indices, x: Indices, dy: int, dx: int) -> FloatArray:
@@ -97,7 +111,12 @@ class Connections:
 
 
 def connect(
-    found: Candidates, fields: FloatArray, limbs: Limbs, reach: float, matching: Literal["greedy", "optimal"] = "greedy"
+    found: Candidates,
+    fields: FloatArray,
+    limbs: Limbs,
+    reach: float,
+    matching: Literal["greedy", "optimal"] = "greedy",
+    least: tuple[float, float] = (LEAST_ALONG, LEAST_AGREEING),
 ) -> Connections:
     """Score every pair of every limb at once and choose pairs that share no candidate within a limb.
 
@@ -107,13 +126,14 @@ def connect(
         limbs: Which parts are connected.
         reach: Cells; see :func:`methods.paf.score_pairs`.
         matching: ``greedy``, as the authors' code, or ``optimal``, the paper's assignment of the highest sum.
+        least: See :func:`methods.paf.score_pairs`.
     """
     sides = [(found.of(parent), found.of(child)) for parent, child in limbs.pairs]
     limb = np.repeat(np.arange(len(sides)), [len(a) * len(b) for a, b in sides])
     parent = np.concatenate([np.repeat(a, len(b)) for a, b in sides])
     child = np.concatenate([np.tile(b, len(a)) for a, b in sides])
     channels = np.array(limbs.channels)[limb]
-    score, accepted = score_pairs(fields, found.cells[parent], found.cells[child], channels, reach)
+    score, accepted = score_pairs(fields, found.cells[parent], found.cells[child], channels, reach, least)
     pairs = Connections(limb[accepted], parent[accepted], child[accepted], score[accepted])
     chosen = _greedy(pairs, len(found.part)) if matching == "greedy" else _optimal(pairs, len(limbs.pairs))
     return Connections(pairs.limb[chosen], pairs.parent[chosen], pairs.child[chosen], pairs.score[chosen])
@@ -227,3 +247,23 @@ def _alone(
     fresh = people + np.arange(len(free))
     who[fresh, part], owner[free], score[fresh], count[fresh] = free, fresh, found.score[free], 1
     return people + len(fresh)
+
+
+def joints_of(people: People, found: Candidates, places: Sequence[int | None]) -> tuple[FloatArray, FloatArray]:
+    """Return the joints of people, each the candidate of the part that it is.
+
+    Args:
+        people: N people.
+        found: The candidates.
+        places: The part of each of K joints, or None.
+
+    Returns:
+        (N, K, 2) cells, NaN where none was found, and the candidates' scores (N, K), 0 there.
+    """
+    cells = np.concatenate([found.cells, np.full((1, 2), np.nan)])  # the last stands for NONE, which is -1
+    score = np.append(found.score, 0.0)
+    which = np.full((len(people.score), len(places)), NONE)
+    for joint, part in enumerate(places):
+        if part is not None:
+            which[:, joint] = people.candidates[:, part]
+    return cells[which], score[which]

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from bench import draw
-from bench.inside import TILE, TITLE_HEIGHT, inside_sheet
+from bench.draw import TITLE_HEIGHT
+from bench.inside import TILE, inside_sheet
 from data.augment import Augment
 from data.boxes import BoxSource
 from data.inputs import Inputs
@@ -68,3 +69,25 @@ def test_boxes_and_joints_lie_where_they_are_in_the_input(inputs):
     assert (xs.min(), xs.max()) == pytest.approx((8 * SCALE, 24 * SCALE), abs=1.5)
     assert (ys.min(), ys.max()) == pytest.approx((8 * SCALE, 24 * SCALE), abs=1.5)
     assert tuple(drawn[16 * SCALE, 16 * SCALE]) == draw.LEFT
+
+
+def test_a_field_is_drawn_as_arrows_where_it_is_and_people_points_and_segments_where_they_are(inputs):
+    field = torch.zeros(1, 2, 8, 8)
+    field[0, 0, 2, 5] = 1.0  # points to the right
+    nobody = torch.full((1, K, 2), torch.nan)
+    plain = tile(inside_sheet(method(Panel("none", people=[nobody])), inputs, [0]), 0, 1)
+
+    def extent(**parts):
+        drawn = tile(inside_sheet(method(Panel("some", **parts)), inputs, [0]), 0, 1)
+        ys, xs = np.nonzero((drawn != plain).any(-1))
+        return [int(v) // SCALE for v in (xs.min(), xs.max(), ys.min(), ys.max())]
+
+    x0, x1, y0, y1 = extent(arrows=field)
+    assert 20 <= x0 < x1 <= 24 and 8 <= y0 <= y1 <= 11  # cell (5, 2) of four pixels a side
+    assert extent(segments=[torch.tensor([[[4.0, 20.0], [12.0, 20.0]]])])[:2] == [4, 12]
+    x0, x1, y0, y1 = extent(points=[torch.tensor([[16.0, 8.0]])])
+    assert (x0 + x1) // 2 == 15 and (y0 + y1) // 2 in (7, 8)
+    someone = nobody.clone()
+    someone[0, 0] = torch.tensor([8.0, 24.0])
+    x0, x1, y0, y1 = extent(people=[someone])
+    assert abs((x0 + x1) / 2 - 8) <= 1 and abs((y0 + y1) / 2 - 24) <= 1

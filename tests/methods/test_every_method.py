@@ -116,10 +116,10 @@ def test_the_inside_lies_over_the_inputs(method, batch):
     with torch.inference_mode():
         panels = method.inside(batch)
     for panel in panels:
-        parts = {"joints": panel.joints, "maps": panel.maps, "boxes": panel.boxes}
-        shapes = {name: part.shape for name, part in parts.items() if part is not None}
-        assert shapes and panel.title
-        assert all(shape[0] == len(batch) for shape in shapes.values())
+        parts = {name: part for name, part in vars(panel).items() if name != "title" and part is not None}
+        shapes = {name: part.shape for name, part in parts.items() if isinstance(part, torch.Tensor)}
+        assert parts and panel.title
+        assert all(len(part) == len(batch) for part in parts.values())
         assert shapes.get("joints", (0, 2))[-1] == 2 and shapes.get("boxes", (0, 4, 2))[-2:] == (4, 2)
     assert len({panel.title for panel in panels}) == len(panels)
 

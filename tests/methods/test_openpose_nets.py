@@ -66,7 +66,7 @@ def test_the_front_begins_as_vgg_19():  # item 2
 
 
 def test_a_later_stage_reads_fields_then_maps_then_features():  # item 3
-    net = OpenPoseNet(4, 3, stages=2, width=0.0625, kernel=3, convs=1).double()
+    net = OpenPoseNet(4, 3, stages=2, width=0.0625, kernel=3, convs=1, front_width=0.0625).double()
     initialise(net, "kaiming")
     seen = []
     net.stages[1].register_forward_hook(lambda module, inputs, out: seen.append(inputs[0]))

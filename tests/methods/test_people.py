@@ -47,7 +47,7 @@ def test_greedy_takes_the_best_pair_and_the_assignment_the_best_sum(matching, ex
     gain[pairs.parent, pairs.child - 2] = pairs.score
     monkeypatch.setattr(
         "methods.people.score_pairs",
-        lambda fields, starts, ends, channels, reach: (gain.flatten(), gain.flatten() > 0),
+        lambda fields, starts, ends, channels, reach, least: (gain.flatten(), gain.flatten() > 0),
     )
     chosen = connect(found, np.zeros((2, 3, 3)), PAIR, 10.0, matching)
     assert sorted(zip(chosen.parent, chosen.child - 2, strict=True)) == expected
