@@ -22,6 +22,7 @@ from bench.errors import unknown
 from bench.metrics.ap_speed import compare_engines
 from bench.quiet import quieten
 from bench.record import atomically
+from bench.speed_grouping import grouping_ms
 from bench.speed_network import NetworkSpeed, measure_networks
 from bench.training import Clock, Reseed
 from data import DATASETS, ReadOptions
@@ -68,6 +69,7 @@ class SpeedReport:
     methods: tuple[Speed, ...]
     networks: tuple[NetworkSpeed, ...]
     drawing: float  # single-person 256x256 pictures a second, with their truth, on one core
+    grouping_ms: float  # of 10 people, by OpenPose's peaks, pairs and assembly, on one core
     average_precision: dict[str, float]  # seconds of each evaluator on 5,000 drawn images, their ratio and difference
 
     def to_dict(self) -> dict[str, object]:
@@ -92,14 +94,15 @@ class SpeedReport:
         return table
 
     def lines(self) -> tuple[str, ...]:
-        """Say what drawing and average precision cost."""
+        """Say what drawing, grouping and average precision cost."""
         ap = self.average_precision
         drawn = f"drawing people: {self.drawing:.0f} pictures/s on one core"
         seconds = (
             f"pycocotools {ap['pycocotools']:.2f} s, hotcoco {ap['hotcoco']:.2f} s: {ap['ratio']:.1f} times faster"
         )
         problem = "AP of 5,000 images with 104,000 detections"
-        return drawn, f"{problem}: {seconds}, largest difference {ap['difference']:g}"
+        grouped = f"grouping 10 people of maps of 46x82: {self.grouping_ms:.1f} ms"
+        return drawn, grouped, f"{problem}: {seconds}, largest difference {ap['difference']:g}"
 
 
 def measure(
@@ -118,7 +121,7 @@ def measure(
         say(f"timing {name} ...")
         speeds.append(_time_method(resolve(name, preset, dataset)))
     networks = measure_networks(names or METHODS, ("small", "paper"), dataset, _device(), compile=compile, say=say)
-    say("timing the drawing of people, and average precision ...")
+    say("timing the drawing of people, their grouping, and average precision ...")
     about = environment()
     report = SpeedReport(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -130,6 +133,7 @@ def measure(
         methods=tuple(speeds),
         networks=tuple(networks),
         drawing=_drawing(),
+        grouping_ms=grouping_ms(),
         average_precision=compare_engines(),
     )
     folder = out / "speed"

@@ -32,10 +32,10 @@ class Candidates:
     cells: FloatArray  # (N, 2)
     score: FloatArray  # (N,)
 
-    def of(self, part: int) -> Indices:
-        """Return the indices of one part's candidates."""
-        low, high = np.searchsorted(self.part, (part, part + 1))
-        return np.arange(low, high)
+    def bounds(self, parts: int) -> list[int]:
+        """Return where the candidates of each of ``parts`` begin, and last where they end."""
+        found: list[int] = np.searchsorted(self.part, np.arange(parts + 1)).tolist()
+        return found
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,15 @@ def find_peaks(maps: FloatArray, least: float = LEAST_PEAK, apart: float = 0.0) 
     """
     k, h, w = maps.shape
     padded = np.zeros((k, h + 2, w + 2), maps.dtype)
-    np.copyto(padded[:, 1:-1, 1:-1], maps)
-    padded[padded < least] = 0.0
-    centre = padded[:, 1:-1, 1:-1]
-    peak = (centre > least) & (centre > padded[:, :-2, 1:-1]) & (centre > padded[:, 2:, 1:-1])
-    peak &= (centre > padded[:, 1:-1, :-2]) & (centre > padded[:, 1:-1, 2:])
-    part, y, x = np.nonzero(peak)
-    score = maps[part, y, x]
+    padded[:, 1:-1, 1:-1] = maps
+    flat = padded.reshape(-1)
+    high = np.flatnonzero(flat > least)
+    value = flat[high]
+    for step in (-w - 2, w + 2, -1, 1):
+        higher = value > flat[high + step]
+        high, value = high[higher], value[higher]
+    part, y, x = np.unravel_index(high, padded.shape)
+    y, x, score = y - 1, x - 1, value
     shift = [_vertex(maps, part, y, x, *step) for step in ((0, 1), (1, 0))]
     cells = np.stack([x + shift[0], y + shift[1]], -1).astype(np.float64)
     kept = _apart(part, cells, apart) if apart > 0 else slice(None)
@@ -80,11 +82,14 @@ def find_peaks(maps: FloatArray, least: float = LEAST_PEAK, apart: float = 0.0) 
 
 def _apart(part: Indices, cells: FloatArray, apart: float) -> NDArray[np.bool_]:
     """Say which peaks have none that is kept before them, of the same part and within ``apart``."""
-    near = np.square(cells[:, None] - cells).sum(-1) <= apart**2
-    near &= (part[:, None] == part) & np.tri(len(part), k=-1, dtype=bool)
+    near: list[tuple[int, int]] = []
+    for lag in range(1, int(np.bincount(part).max(initial=1))):
+        way = cells[lag:] - cells[:-lag]
+        later = np.flatnonzero((part[lag:] == part[:-lag]) & ((way * way).sum(-1) <= apart**2)) + lag
+        near += [(i, i - lag) for i in later.tolist()]
     kept = np.ones(len(part), bool)
-    for i in np.flatnonzero(near.any(1)):
-        kept[i] = not near[i, kept].any()
+    for i, earlier in sorted(near):
+        kept[i] &= not kept[earlier]
     return kept
 
 
@@ -128,7 +133,8 @@ def connect(
         matching: ``greedy``, as the authors' code, or ``optimal``, the paper's assignment of the highest sum.
         least: See :func:`methods.paf.score_pairs`.
     """
-    sides = [(found.of(parent), found.of(child)) for parent, child in limbs.pairs]
+    at = found.bounds(1 + max(map(max, limbs.pairs)))
+    sides = [(np.arange(at[a], at[a + 1]), np.arange(at[b], at[b + 1])) for a, b in limbs.pairs]
     limb = np.repeat(np.arange(len(sides)), [len(a) * len(b) for a, b in sides])
     parent = np.concatenate([np.repeat(a, len(b)) for a, b in sides])
     child = np.concatenate([np.tile(b, len(a)) for a, b in sides])
@@ -202,36 +208,40 @@ def assemble(
     who = np.full((most, parts), NONE)
     score, count, people = np.zeros(most), np.zeros(most, np.intp), 0
     owner = np.full(most, NONE)  # of each candidate, where it is a part of its own kind
-    bounds = np.searchsorted(pairs.limb, np.arange(len(limbs.pairs) + 1))
+    at, bounds = found.bounds(parts), np.searchsorted(pairs.limb, np.arange(len(limbs.pairs) + 1)).tolist()
     for limb, (a, b) in enumerate(limbs.pairs):
+        redundant = limb >= len(limbs.pairs) - limbs.redundant
+        if not redundant and (at[a] == at[a + 1] or at[b] == at[b + 1]):
+            part = a if at[a] < at[a + 1] else b
+            people = _alone(found, part, slice(at[part], at[part + 1]), owner, who, score, count, people)
+        if bounds[limb] == bounds[limb + 1]:
+            continue
         here = slice(bounds[limb], bounds[limb + 1])
         parent, child, gain = pairs.parent[here], pairs.child[here], pairs.score[here]
         own = owner[parent]
-        if limb >= len(limbs.pairs) - limbs.redundant:
+        if redundant:
             fill = (own != NONE) & (who[own, b] == NONE)
             who[own[fill], b] = child[fill]
             fill = (owner[child] != NONE) & (who[owner[child], a] == NONE)
             who[owner[child][fill], a] = parent[fill]
             continue
-        has, new = own != NONE, own == NONE
-        who[own[has], b] = child[has]
-        owner[child[has]] = own[has]
-        score[own[has]] += found.score[child[has]] + gain[has]
-        count[own[has]] += 1
-        fresh = people + np.arange(int(new.sum()))
-        who[fresh, a], who[fresh, b] = parent[new], child[new]
-        owner[parent[new]], owner[child[new]] = fresh, fresh
-        score[fresh] = found.score[parent[new]] + found.score[child[new]] + gain[new]
-        count[fresh] = 2
-        people += len(fresh)
-        people = _alone(found, (a, b), owner, who, score, count, people)
+        new = own == NONE
+        if new.any():  # they own their parent already
+            own[new] = fresh = people + np.arange(int(new.sum()))
+            who[fresh, a], owner[parent[new]] = parent[new], fresh
+            score[fresh], count[fresh] = found.score[parent[new]], 1
+            people += len(fresh)
+        who[own, b], owner[child] = child, own
+        score[own] += found.score[child] + gain
+        count[own] += 1
     kept = (count[:people] >= least[0]) & (score[:people] / np.maximum(count[:people], 1) >= least[1])
     return People(who[:people][kept], score[:people][kept], count[:people][kept])
 
 
 def _alone(
     found: Candidates,
-    ends: tuple[int, int],
+    part: int,
+    side: slice,
     owner: Indices,
     who: Indices,
     score: FloatArray,
@@ -239,11 +249,7 @@ def _alone(
     people: int,
 ) -> int:
     """Begin a person with each free candidate of one end of a limb where the other end has none; return how many."""
-    sides = found.of(ends[0]), found.of(ends[1])
-    if len(sides[0]) and len(sides[1]):
-        return people
-    part, side = (ends[0], sides[0]) if len(sides[0]) else (ends[1], sides[1])
-    free = side[owner[side] == NONE]
+    free = side.start + np.flatnonzero(owner[side] == NONE)
     fresh = people + np.arange(len(free))
     who[fresh, part], owner[free], score[fresh], count[fresh] = free, fresh, found.score[free], 1
     return people + len(fresh)
