@@ -113,11 +113,12 @@ def _show(path: Path, *, as_json: bool) -> None:
     print(f"record: {path}")
 
 
-def _known_dataset(name: str) -> None:
+def _known_dataset(name: str, root: Path | None = None) -> None:
     from data import DATASETS
 
-    if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
+    datasets = DATASETS.under(root)
+    if name not in datasets:
+        raise unknown("data set", name, datasets)
 
 
 def _score(arguments: argparse.Namespace) -> None:
@@ -183,9 +184,9 @@ def _track(arguments: argparse.Namespace) -> None:
 def _data(arguments: argparse.Namespace) -> None:
     from bench.datasets import bring_from, check, preview
 
-    _known_dataset(arguments.dataset)
     if arguments.source:
         _say(f"brought to {bring_from(arguments.dataset, arguments.source, root=arguments.root)}")
+    _known_dataset(arguments.dataset, arguments.root)
     if arguments.preview:
         preview(
             arguments.dataset,

@@ -15,7 +15,6 @@ from bench.metrics.coco_truth import read_results
 from bench.metrics.protocols import PROTOCOLS, PeopleProtocol, PersonProtocol, lookup
 from bench.paired import MetricDifference, ap_differences, difference
 from bench.prediction_files import read_joints
-from bench.predictions import AP_OF
 from bench.record import RunRecord, artefact
 from bench.score_ap import read_official
 from data import DATASETS, ReadOptions, data_root
@@ -113,13 +112,14 @@ def _of_images(one: _Side, other: _Side, names: Sequence[str]) -> list[MetricDif
     """Compare by the numbers of OKS-AP."""
     ranked = [p.id for p in map(lookup, names) if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
     dataset, limit = one.record.dataset, one.tested_on["test limit"]
-    if not ranked or dataset not in AP_OF:
+    entry = DATASETS[dataset]
+    if not ranked or entry.annotation_file is None:
         return []
     if limit is not None:
         raise UserError(f"{one.path}: AP of the first {limit} images only; compare records of the whole split")
     truth = read_official(dataset, one.split, data_root())
-    a, b = (read_results(side.predictions(), truth) for side in (one, other))
-    return ap_differences(ranked, truth, a, b, DATASETS[dataset].skeleton.sigmas)
+    a, b = (read_results(side.predictions(), truth, category=entry.category) for side in (one, other))
+    return ap_differences(ranked, truth, a, b, entry.skeleton.sigmas)
 
 
 def _require_same_people(one: _Side, other: _Side) -> None:

@@ -58,7 +58,7 @@ class Evaluate(pl.Callback):
         for metric in self.metrics.values():
             metric.reset()
         if self.by_oks:
-            found = coco_results(self.predictions, self.image_ids)
+            found = coco_results(self.predictions, self.image_ids, data.entry.category)
             values |= average_precision(data, split, found)
         return {name: Metric.model_validate(value.to_dict()) for name, value in values.items()}
 

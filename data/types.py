@@ -88,6 +88,9 @@ class Person:
     area: float = float("nan")  # segment area in square pixels; NaN where the data set has none
     head_size: float = float("nan")  # the length that PCKh divides by; NaN where the data set has none
     ignore: bool = False  # a crowd, or too small to count
+    crowd: bool = False  # a region of many people, all ignored: it may be found any number of times
+    region: tuple[FloatArray, ...] = ()
+    # polygons (N, 2) in original pixels that show an ignored person or crowd; () where only the box is known
     joints3d: FloatArray | None = None  # (K, 3) mm, camera axes, where the data set has them
     track: int | None = None  # identity across the frames of a sequence
 
