@@ -15,7 +15,7 @@ from bench.metrics.coco_truth import read_results
 from bench.metrics.protocols import PROTOCOLS, PeopleProtocol, PersonProtocol, lookup
 from bench.paired import MetricDifference, ap_differences, difference
 from bench.prediction_files import read_joints
-from bench.record import RunRecord, artefact
+from bench.record import RunRecord, stored_predictions
 from bench.score_ap import read_official
 from data import DATASETS, ReadOptions, data_root
 from data.ahead import only_people
@@ -69,12 +69,7 @@ class _Side:
 
     def predictions(self) -> Path:
         """Return the file of the predictions, unchanged since the run."""
-        file = self.path.parent / self.record.predictions.path
-        if not file.is_file():
-            raise UserError(f"{self.path}: its predictions {file.name} are not beside it; bring them, or run it again")
-        if artefact(file, file.parent).sha256 != self.record.predictions.sha256:
-            raise UserError(f"{file}: not the file that {self.path.name} describes (another SHA-256); run it again")
-        return file
+        return stored_predictions(self.path, self.record)
 
 
 def compare(a: Path, b: Path) -> Comparison:

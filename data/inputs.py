@@ -107,6 +107,7 @@ class Inputs(Dataset[PoseBatch]):
             to_image=torch.from_numpy(to_image),
             image_ids=tuple(self.samples[look.sample].image_id for look in looks),
             people=tuple(self.view.truth(self.samples[look.sample], look) for look in looks),
+            box_scores=torch.tensor([look.score for look in looks], dtype=torch.float32),
         )
 
     def geometry(self, epoch: int, position: int) -> tuple[FloatArray, bool]:

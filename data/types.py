@@ -116,15 +116,20 @@ class PoseBatch:
     to_image: Tensor  # (B, 2, 3) affine, input pixels -> original pixels, float64
     image_ids: tuple[int, ...]
     people: tuple[tuple[Person, ...], ...] = field(repr=False)  # (B) whom this input was asked to find
+    box_scores: Tensor = field(default_factory=lambda: torch.ones(0))  # (B,) of the boxes of crops; 1 where not given
+
+    def __post_init__(self) -> None:
+        if len(self.box_scores) != len(self.images):
+            object.__setattr__(self, "box_scores", torch.ones(len(self.images)))
 
     def to(self, device: torch.device, non_blocking: bool = False) -> PoseBatch:
         """Move the tensors; the truth stays on the CPU."""
-        names = ("images", "joints", "visible", "to_image")
+        names = ("images", "joints", "visible", "to_image", "box_scores")
         return replace(self, **{n: getattr(self, n).to(device, non_blocking=non_blocking) for n in names})
 
     def pin_memory(self) -> PoseBatch:
         """Page-lock the tensors, so that the copy to a GPU overlaps with work."""
-        names = ("images", "joints", "visible", "to_image")
+        names = ("images", "joints", "visible", "to_image", "box_scores")
         return replace(self, **{n: getattr(self, n).pin_memory() for n in names})
 
     def __len__(self) -> int:
