@@ -96,7 +96,9 @@ def _add_evaluation(add: Add) -> None:
         "--predictions", required=True, type=Path, metavar="FILE", help=".npz, .mat or COCO results, see README"
     )
     score.add_argument("--convention", default="pc", help="pc (default) or oc: whose left and right")
-    score.add_argument("--truth", type=Path, metavar="FILE", help="annotation file to use (coco, crowdpose)")
+    score.add_argument(
+        "--truth", type=Path, metavar="FILE", help="annotation file to use instead, for data in COCO's format"
+    )
     compare = add("compare", "paired comparison of two records on the same people")
     compare.add_argument("records", type=Path, nargs=2, metavar="RECORD.json", help="differences are second - first")
     explain = add("explain", "which protocol gives the number somebody printed")

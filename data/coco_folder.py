@@ -157,12 +157,13 @@ def _lists(raw: bytes) -> Iterator[list[Any]]:
 
 def _pictures(folder: Path, split: str, names: list[str]) -> Path:
     """Find the folder that the file names start from: the first in which most of the first few are."""
+    if not names:
+        return folder
     words = SPLITS.get(split, (split,))
     places = list(dict.fromkeys(folder / place.format(word) for place in PICTURES for word in words))
     found = next((place for place in places if any((place / name).is_file() for name in names[:10])), None)
     if found is None:
-        first = names[0] if names else "pictures"
         raise DataError(
-            f"{folder}: holds {quote(names_in(folder))}; {first} is not in images, images/{split} or {split}"
+            f"{folder}: holds {quote(names_in(folder))}; {names[0]} is not in images, images/{split} or {split}"
         )
     return found

@@ -17,7 +17,7 @@ from bench.run import Tracking, run
 from data import DATASETS
 from data.types import PosePrediction
 from methods import METHODS
-from tests.drawn_coco import birds, content, write
+from tests.drawn_coco import annotation, birds, content, write
 
 FEW = ["--data.batch_size", "8", "--data.workers", "0", "--trainer.max_epochs", "2", "--trainer.accelerator", "cpu"]
 NARROW = {
@@ -182,3 +182,63 @@ def test_a_folder_without_val_lends_from_train_but_has_nothing_to_test_on(tmp_pa
     write(tmp_path / "birds", {"train": content(2)})
     assert main(["run", "--method", "mean_pose", "--dataset", "birds", "--out", str(tmp_path / "out")]) == 2
     assert "expected a file with val or valid or validation in its name" in capsys.readouterr().err
+
+
+def test_of_sixty_birds_in_one_image_the_best_twenty_count(folder, tmp_path):
+    from bench.predictions import score
+
+    listed = content(1, 300)
+    listed["annotations"] = [annotation(i, 300, (1.5 * i, i % 40), 50) for i in range(1, 61)]
+    write(folder, {"val": listed})
+    record = RunRecord.read(
+        run(resolve("mean_pose", "small", "birds"), tmp_path / "out", Tracking(mode="disabled"), say=lambda line: None)
+    )
+    assert record.metrics["ap"].n == 60
+    found = [
+        {"image_id": 300, "category_id": 7, "keypoints": a["keypoints"], "score": 1 - a["id"] / 100}
+        for a in listed["annotations"]
+    ]
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    values = score("birds", tmp_path / "found.json", say=lambda line: None)
+    assert values["ar"].value == pytest.approx(100 * 20 / 60)
+
+
+def test_a_split_of_crowds_alone_is_refused_before_training(folder, tmp_path, capsys):
+    listed = content(2, 300)
+    for region in listed["annotations"]:
+        region["iscrowd"] = 1
+    write(folder, {"val": listed})
+    assert main(["run", "--method", "mean_pose", "--dataset", "birds", "--out", str(tmp_path / "out")]) == 2
+    assert "2 samples hold nobody to look at" in capsys.readouterr().err
+    person = {"image_id": 300, "category_id": 7, "keypoints": [1.0] * 15, "score": 1.0}
+    (tmp_path / "found.json").write_text(json.dumps([person]))
+    assert main(["score", "--dataset", "birds", "--predictions", str(tmp_path / "found.json")]) == 2
+    assert "val.json: nobody to find: 4 people" in capsys.readouterr().err
+
+
+def test_a_crowd_takes_any_number_of_birds_and_an_unlabelled_bird_one(folder, tmp_path):
+    from bench.predictions import score
+
+    listed, hidden = content(1, 300), {"num_keypoints": 0, "keypoints": [0] * 15}
+    counted = listed["annotations"][0]
+    region = annotation(9, 300, (85, 5), 70, iscrowd=1, **hidden)
+    inside = {
+        "image_id": 300,
+        "category_id": 7,
+        "score": 0.9,
+        "keypoints": annotation(1, 300, (90, 10), 55)["keypoints"],
+    }
+    right = {"image_id": 300, "category_id": 7, "score": 0.5, "keypoints": counted["keypoints"]}
+    values = {}
+    for kind, ignored in (("crowd", region), ("unlabelled", {**region, "iscrowd": 0})):
+        listed["annotations"] = [counted, ignored]
+        write(folder, {"val": listed})
+        (tmp_path / "found.json").write_text(json.dumps([right, inside, {**inside, "score": 0.8}]))
+        values[kind] = score("birds", tmp_path / "found.json", say=lambda line: None)["ap"].value
+    assert values == {"crowd": pytest.approx(100), "unlabelled": pytest.approx(50)}
+
+
+def test_a_training_split_without_people_is_refused(folder, tmp_path, capsys):
+    write(folder, {"train": {**content(2), "annotations": []}})
+    assert main(["run", "--method", "mean_pose", "--dataset", "birds", "--out", str(tmp_path / "out")]) == 2
+    assert "birds train: 0 samples hold nobody to look at" in capsys.readouterr().err
