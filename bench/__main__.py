@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.bar import bar
 from bench.errors import UserError, one_line, unknown
 from bench.options import build_parser
 
@@ -113,11 +114,12 @@ def _show(path: Path, *, as_json: bool) -> None:
     print(f"record: {path}")
 
 
-def _known_dataset(name: str) -> None:
+def _known_dataset(name: str, root: Path | None = None) -> None:
     from data import DATASETS
 
-    if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
+    datasets = DATASETS.under(root)
+    if name not in datasets:
+        raise unknown("data set", name, datasets)
 
 
 def _score(arguments: argparse.Namespace) -> None:
@@ -171,7 +173,7 @@ def _explain_value(arguments: argparse.Namespace) -> None:
 def _predict(arguments: argparse.Namespace) -> None:
     from bench.predict import predict
 
-    path = predict(arguments.checkpoint, arguments.images, arguments.out, progress=_bar("pictures"))
+    path = predict(arguments.checkpoint, arguments.images, arguments.out, progress=bar("pictures"))
     _emit({"results": str(path)}) if arguments.json else print(f"results: {path}")
 
 
@@ -181,7 +183,7 @@ def _track(arguments: argparse.Namespace) -> None:
     from bench.track import Settings, track
 
     settings = Settings(**{field.name: getattr(arguments, field.name) for field in fields(Settings)})
-    report = track(arguments.run, settings, out=arguments.out, progress=_bar("sequences"))
+    report = track(arguments.run, settings, out=arguments.out, progress=bar("sequences"))
     if arguments.json:
         return _emit(report.to_dict())
     _console(to_people=True).print(report.table())
@@ -190,9 +192,9 @@ def _track(arguments: argparse.Namespace) -> None:
 def _data(arguments: argparse.Namespace) -> None:
     from bench.datasets import bring_from, check, preview
 
-    _known_dataset(arguments.dataset)
     if arguments.source:
         _say(f"brought to {bring_from(arguments.dataset, arguments.source, root=arguments.root)}")
+    _known_dataset(arguments.dataset, arguments.root)
     if arguments.preview:
         preview(
             arguments.dataset,
@@ -202,7 +204,7 @@ def _data(arguments: argparse.Namespace) -> None:
             joints=not arguments.no_joints,
         )
         return _emit({"preview": str(arguments.preview)}) if arguments.json else print(f"preview: {arguments.preview}")
-    reports = check(arguments.dataset, root=arguments.root, progress=_bar)
+    reports = check(arguments.dataset, root=arguments.root, progress=bar)
     if arguments.json:
         return _emit([{"name": r.name, "facts": dict(r.facts), "faults": list(r.faults)} for r in reports])
     for report in reports:
@@ -213,23 +215,6 @@ def _data(arguments: argparse.Namespace) -> None:
             print(f"  fault: {fault}")
     if any(report.faults for report in reports):
         raise UserError(f"data {arguments.dataset}: faults found, see above; bring those files again")
-
-
-def _bar(title: str) -> Callable[[int, int], None]:
-    """Return a function of (done, total) that draws a bar on stderr."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    progress = Progress(console=Console(stderr=True), transient=True)
-    task = progress.add_task(title)
-    progress.start()
-
-    def advance(done: int, total: int) -> None:
-        progress.update(task, completed=done, total=total)
-        if done >= total:
-            progress.stop()
-
-    return advance
 
 
 def _speed(arguments: argparse.Namespace) -> None:

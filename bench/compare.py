@@ -15,8 +15,7 @@ from bench.metrics.coco_truth import read_results
 from bench.metrics.protocols import PROTOCOLS, PeopleProtocol, PersonProtocol, lookup
 from bench.paired import MetricDifference, ap_differences, difference
 from bench.prediction_files import read_joints
-from bench.predictions import AP_OF
-from bench.record import RunRecord, artefact
+from bench.record import RunRecord, stored_predictions
 from bench.score_ap import read_official
 from data import DATASETS, ReadOptions, data_root
 from data.ahead import only_people
@@ -71,12 +70,7 @@ class Side:
 
     def predictions(self) -> Path:
         """Return the file of the predictions, unchanged since the run."""
-        file = self.path.parent / self.record.predictions.path
-        if not file.is_file():
-            raise UserError(f"{self.path}: its predictions {file.name} are not beside it; bring them, or run it again")
-        if artefact(file, file.parent).sha256 != self.record.predictions.sha256:
-            raise UserError(f"{file}: not the file that {self.path.name} describes (another SHA-256); run it again")
-        return file
+        return stored_predictions(self.path, self.record)
 
 
 def compare(a: Path, b: Path) -> Comparison:
@@ -114,13 +108,14 @@ def _of_images(one: Side, other: Side, names: Sequence[str]) -> list[MetricDiffe
     """Compare by the numbers of OKS-AP."""
     ranked = [p.id for p in map(lookup, names) if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
     dataset, limit = one.record.dataset, one.tested_on["test limit"]
-    if not ranked or dataset not in AP_OF:
+    entry = DATASETS[dataset]
+    if not ranked or entry.annotation_file is None:
         return []
     if limit is not None:
         raise UserError(f"{one.path}: AP of the first {limit} images only; compare records of the whole split")
     truth = read_official(dataset, one.split, data_root())
-    a, b = (read_results(side.predictions(), truth) for side in (one, other))
-    return ap_differences(ranked, truth, a, b, DATASETS[dataset].skeleton.sigmas)
+    a, b = (read_results(side.predictions(), truth, category=entry.category) for side in (one, other))
+    return ap_differences(ranked, truth, a, b, entry.skeleton.sigmas)
 
 
 def require_same_people(one: Side, other: Side) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
+from bench.boxes import box_source
 from bench.errors import UserError, unknown
 from data import DATASETS
 from data.boxes import BoxSource
@@ -66,12 +67,17 @@ class Cell:
     preset: str
     dataset: str
     seed: int
-    boxes: str
+    box_source: BoxSource
     convention: str
     budget: float | None  # seconds
     method_options: dict[str, Any]
     data_options: dict[str, Any]
     trainer: TrainerOptions
+
+    @property
+    def boxes(self) -> str:
+        """Where the boxes come from, as a record says it."""
+        return self.box_source.label
 
     @property
     def config(self) -> dict[str, Any]:
@@ -98,7 +104,7 @@ class Cell:
             method.view,
             self.dataset,
             seed=self.seed,
-            boxes=BoxSource.parse(self.boxes),
+            boxes=self.box_source,
             convention=self.convention,
             train_view=method.train_view,
             **self.data_options,
@@ -151,7 +157,6 @@ def resolve(
     convention = convention or DATASETS[dataset].conventions[0]
     if convention not in DATASETS[dataset].conventions:
         raise unknown(f"convention for {dataset}", convention, DATASETS[dataset].conventions)
-    BoxSource.parse(boxes)
     options = parser.instantiate(_parse(parser, overrides, known))
     data = _group(options, "data")
     data["extra"] = data["extra"] and DATASETS[dataset].has_extra  # what is absent is no part of what was trained on
@@ -164,7 +169,7 @@ def resolve(
         preset,
         dataset,
         seed,
-        boxes,
+        box_source(boxes, dataset),
         convention,
         seconds,
         _group(options, "method"),

@@ -14,6 +14,10 @@ Options of the method, the data and the trainer follow by dotted names, for exam
   --method.depth 18   --data.batch_size 64   --data.augment.rotation 40   --trainer.max_epochs 5
 `run --method M --help` lists all of them with types and defaults."""
 
+BOXES = """\
+truth (default), jitter:0.1 (simulated detector noise), or, of data sets with several people an image, a file for the
+test: a COCO detections list, or a record, whose predictions give the boxes"""
+
 
 class Add(Protocol):
     """Adds a command."""
@@ -73,7 +77,7 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("-h", "--help", action="store_true", help="show this; with --method M all of its options too")
     run.add_argument("--seed", type=int, default=0, help="%(default)s")
     run.add_argument("--budget", metavar="TIME", help="train this long (90s, 5m, 1h) instead of the preset's epochs")
-    run.add_argument("--boxes", default="truth", help="truth (default) or jitter:0.1, simulated detector noise")
+    run.add_argument("--boxes", default="truth", help=BOXES)
     run.add_argument("--convention", help="pc or oc: whose left and right; by default the data set's own")
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
     run.add_argument("--wandb", default="auto", choices=("auto", "online", "offline", "disabled"), help="%(default)s")
@@ -92,7 +96,9 @@ def _add_evaluation(add: Add) -> None:
         "--predictions", required=True, type=Path, metavar="FILE", help=".npz, .mat or COCO results, see README"
     )
     score.add_argument("--convention", default="pc", help="pc (default) or oc: whose left and right")
-    score.add_argument("--truth", type=Path, metavar="FILE", help="annotation file to use (coco, crowdpose)")
+    score.add_argument(
+        "--truth", type=Path, metavar="FILE", help="annotation file to use instead, for data in COCO's format"
+    )
     compare = add("compare", "paired comparison of two records on the same people")
     compare.add_argument("records", type=Path, nargs=2, metavar="RECORD.json", help="differences are second - first")
     show = add("show", "whom records found in the same images, side by side with the truth")

@@ -42,8 +42,17 @@ def load_method(path: Path) -> PoseMethod:
     about = state["vitruvian"]
     if about["method"] not in METHODS:
         raise unknown("method", about["method"], METHODS)
+    if about["dataset"] not in DATASETS:
+        raise UserError(
+            f"{path}: trained on {about['dataset']}, whose joints are not known here; put it under $POSE_DATA"
+        )
     method = METHODS[about["method"]](DATASETS[about["dataset"]].skeleton, **about["method_options"])
-    method.load_state_dict(state["state_dict"])
+    try:
+        method.load_state_dict(state["state_dict"])
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: does not fit {about['method']} on today's {about['dataset']}; other joints?"
+        ) from error
     return method.eval()
 
 

@@ -20,11 +20,10 @@ from bench.record import atomically
 from bench.row_order import doubt
 from data import DATASETS, Dataset, ReadOptions, data_root
 from data.ahead import only_people
+from data.coco_format import PERSON
 from data.types import DataError, FloatArray, Person, PosePrediction
 
 __all__ = ["best_person", "coco_results", "evaluate", "read_joints", "save", "score"]
-AP_OF = ("coco", "crowdpose")  # data sets whose number is OKS-AP, from their own annotation files
-
 Say = Callable[[str], None]
 
 
@@ -46,14 +45,21 @@ def best_person(predictions: Sequence[PosePrediction], k: int) -> tuple[FloatArr
     return joints, scores
 
 
-def coco_results(predictions: Sequence[PosePrediction], image_ids: Sequence[int]) -> list[dict[str, object]]:
-    """List everybody found as COCO results do: x, y, score of each joint, and the person's score."""
+def coco_results(
+    predictions: Sequence[PosePrediction], image_ids: Sequence[int], category: int = PERSON
+) -> list[dict[str, object]]:
+    """List everybody found as COCO results do: x, y, score of each joint, and the person's score.
+
+    A joint that was not found is 0, 0, 0; a person of whom none was found is left out.
+    """
     results: list[dict[str, object]] = []
     for image_id, found in zip(image_ids, predictions, strict=True):
-        triples = torch.cat([found.joints.double(), found.joint_scores.double()[..., None]], -1).flatten(1)
-        for keypoints, score in zip(triples.tolist(), found.scores.tolist(), strict=True):
-            entry = {"image_id": image_id, "category_id": 1, "keypoints": keypoints, "score": score}
-            results.append(entry)
+        triples = torch.cat([found.joints.double(), found.joint_scores.double()[..., None]], -1)
+        known = found.joints.isfinite().all(-1)
+        rows = triples.where(known[..., None], 0.0).nan_to_num(nan=0.0).flatten(1).tolist()
+        for keypoints, score, anything in zip(rows, found.scores.tolist(), known.any(-1).tolist(), strict=True):
+            entry = {"image_id": image_id, "category_id": category, "keypoints": keypoints, "score": score}
+            results += [entry] if anything else []
     return results
 
 
@@ -62,7 +68,7 @@ def save(stem: Path, dataset: str, predictions: Sequence[PosePrediction], image_
     if DATASETS[dataset].people == "multi":
         path = stem.with_name(f"{stem.name}.predictions.json")
         with atomically(path) as temporary:
-            temporary.write_text(json.dumps(coco_results(predictions, image_ids)))
+            temporary.write_text(json.dumps(coco_results(predictions, image_ids, DATASETS[dataset].category)))
         return path
     joints, scores = best_person(predictions, len(DATASETS[dataset].skeleton.joints))
     path = stem.with_name(f"{stem.name}.npz")
@@ -84,10 +90,10 @@ def score(
 
     Args:
         dataset: a key of ``data.DATASETS``.
-        path: the predictions: COCO results for coco, crowdpose and mpii-multi; else as `read_found` takes them.
+        path: the predictions: COCO results where there are several people an image; else as `read_found` takes them.
         split: test stands for val where the data set has no test.
         convention: whose left and right; pc stands for oc where the data set has no other, and that is said.
-        truth: an annotation file to use instead of the split's, for coco and crowdpose.
+        truth: an annotation file to use instead of the split's, for data sets in COCO's format.
         say: told how the file was understood and what looks odd, line by line.
 
     Raises:
@@ -98,8 +104,8 @@ def score(
     chosen = entry.stands_for(split)
     if chosen not in entry.splits:
         raise UserError(f"--split {chosen}: {dataset} has {', '.join(entry.splits)}")
-    if truth is not None and dataset not in AP_OF:
-        raise UserError(f"--truth {truth}: only {' and '.join(AP_OF)} take it; {dataset} has its own files")
+    if truth is not None and entry.annotation_file is None:
+        raise UserError(f"--truth {truth}: only data sets in COCO's format take it; {dataset} has its own files")
     if entry.people == "multi":
         return _score_people(entry, path, chosen, truth, say)
     sides = entry.conventions[0] if (convention, len(entry.conventions)) == ("pc", 1) else convention
@@ -112,7 +118,7 @@ def _score_people(entry: Dataset, path: Path, split: str, truth: Path | None, sa
     """Score a results list by average precision; the evaluators are imported only for it."""
     from bench import score_ap
 
-    if entry.name in AP_OF:
+    if entry.annotation_file is not None:
         return score_ap.score_oks(entry.name, score_ap.read_official(entry.name, split, data_root(), truth), path, say)
     return score_ap.score_groups(entry.read(split, data_root(), ReadOptions()), path, entry.skeleton, say)
 

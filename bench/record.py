@@ -130,6 +130,24 @@ def atomically(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def stored_predictions(path: Path, record: RunRecord) -> Path:
+    """Return the file of a record's predictions, unchanged since the run.
+
+    Args:
+        path: where the record lies.
+        record: it.
+
+    Raises:
+        UserError: if the file is not beside the record, or is another one.
+    """
+    file = path.parent / record.predictions.path
+    if not file.is_file():
+        raise UserError(f"{path}: its predictions {file.name} are not beside it; bring them, or run it again")
+    if artefact(file, file.parent).sha256 != record.predictions.sha256:
+        raise UserError(f"{file}: not the file that {path.name} describes (another SHA-256); run it again")
+    return file
+
+
 def artefact(path: Path, folder: Path) -> Artefact:
     """Describe a file by its path relative to ``folder`` and its SHA-256."""
     with path.open("rb") as file:

@@ -23,6 +23,8 @@ from bench.quiet import quieten
 from bench.record import RunRecord
 from bench.tracker import Tracker
 from bench.training import Clock, EpochLines, Keep, Reseed, WholeFile
+from data.module import PoseDataModule
+from data.views import PersonCrop
 
 SPARE = 64 * 2**20  # bytes for predictions, pictures, curves and the record
 
@@ -99,10 +101,18 @@ def _assemble(cell: Cell, folder: Path, say: Say) -> Parts:
         raise UserError(f"{found}; make room or choose another folder with --out")
     clock = Clock(cell.budget)
     say(f"{cell.id}: {sizes['train']} training and {sizes['test']} test inputs, {weights / 4e6:.2f} M parameters")
+    _say_boxes(cell, data, say)
     keep = Keep(folder / "last.ckpt", cell)
     return Parts(
         cell, folder, method, data, clock, keep, Curves(clock), Evaluate(data.entry.protocols, data.entry.skeleton), say
     )
+
+
+def _say_boxes(cell: Cell, data: PoseDataModule, say: Say) -> None:
+    """Say how many boxes of a file are looked at; the others are of images that are not tested on."""
+    found, inputs = cell.box_source.found, data.inputs("test")
+    if found is not None and isinstance(data.view, PersonCrop):
+        say(f"boxes of {found.label}: {len(inputs):,} of {len(found):,} lie in the {len(inputs.samples):,} test images")
 
 
 def _run(parts: Parts, tracking: Tracking) -> Path:

@@ -10,38 +10,61 @@ import torch
 
 from bench.metrics.ap_matches import NUMBERS, Matches
 from bench.metrics.coco_ap import evaluate
-from bench.metrics.coco_truth import Results, Truth, read_results, read_truth, results_from_coco, truth_from_samples
+from bench.metrics.coco_truth import (
+    Areas,
+    Results,
+    Truth,
+    nobody_found,
+    read_results,
+    read_truth,
+    results_from_coco,
+    truth_from_samples,
+)
 from bench.metrics.people import PeopleMetric
 from bench.metrics.protocols import MetricValue
 from bench.stats import FloatArray, bootstrap, interval
-from data import DATASETS, coco, crowdpose
-from data.annotations import find_folder
+from data import DATASETS, coco_folder
 from data.module import PoseDataModule
-from data.types import PosePrediction, PoseSample, Skeleton
+from data.types import DataError, PosePrediction, PoseSample, Skeleton
 
+WORD_FOR_WORD: dict[str, Areas] = {"coco": "annotated", "crowdpose": "box"}  # where the areas are from
 RESAMPLES = 200  # default: fewer than for people, since everybody found is ranked again each time
 
 
 def read_official(dataset: str, split: str, root: Path, truth: Path | None = None) -> Truth:
-    """Read the annotation file of a COCO or CrowdPose split, or the one given instead; no images are needed.
+    """Read the annotation file of a split, or the one given instead; no images are needed.
+
+    COCO's and CrowdPose's files are taken word for word; those of a folder in COCO's layout as its reader takes them.
 
     Raises:
-        data.types.DataError: if it is missing or damaged.
+        data.types.DataError: if it is missing or damaged, or no AP could come of it.
     """
-    if dataset == "crowdpose":
-        return read_truth(truth or crowdpose.annotation_file(split, root), areas="box")
-    if truth is not None:
-        return read_truth(truth)
-    folder = find_folder(root, coco.FOLDERS) / "annotations"
-    paths = [folder / name.format(split) for name in coco.FILES]
-    return read_truth(next((path for path in paths if path.is_file()), paths[0]))
+    find = DATASETS[dataset].annotation_file
+    if find is None:
+        raise DataError(f"{dataset}: has no annotation file in COCO's format")
+    path = truth or find(split, root)
+    if dataset in WORD_FOR_WORD:
+        return read_truth(path, areas=WORD_FOR_WORD[dataset])
+    return _truth(coco_folder.annotated(path, root, name=dataset), str(path))
+
+
+def _truth(samples: Sequence[PoseSample], title: str) -> Truth:
+    """Take everybody in the samples.
+
+    Raises:
+        data.types.DataError: if no AP could come of it.
+    """
+    try:
+        return truth_from_samples(samples)
+    except ValueError as error:
+        raise DataError(f"{title}: {error}") from error
 
 
 def score_oks(dataset: str, truth: Truth, path: Path, say: Callable[[str], None]) -> dict[str, MetricValue]:
     """Score a COCO results list.
 
     Args:
-        dataset: coco or crowdpose: whose sigmas; CrowdPose adds AP by crowding.
+        dataset: whose sigmas and category; CrowdPose adds AP by crowding.
         truth: the people of the split.
         path: the results.
         say: told what the numbers take for granted.
@@ -52,7 +75,7 @@ def score_oks(dataset: str, truth: Truth, path: Path, say: Callable[[str], None]
     Raises:
         data.types.DataError: if the file is damaged or does not belong to the truth.
     """
-    return oks_values(dataset, truth, read_results(path, truth), say)
+    return oks_values(dataset, truth, read_results(path, truth, category=DATASETS[dataset].category), say)
 
 
 def oks_values(dataset: str, truth: Truth, results: Results, say: Callable[[str], None]) -> dict[str, MetricValue]:
@@ -78,11 +101,12 @@ def average_precision(data: PoseDataModule, split: str, found: list[dict[str, ob
     of drawn people.
     """
     name = data.entry.stands_for(split)
-    if data.entry.folders and data.test_limit is None and name in data.entry.splits:
+    if data.entry.annotation_file and data.test_limit is None and name in data.entry.splits:
         truth = read_official(data.dataset, name, data.root_folder)
     else:
-        truth = truth_from_samples(data.inputs(split).samples)
-    return oks_values(data.dataset, truth, results_from_coco(found, truth), lambda line: None)
+        truth = _truth(data.inputs(split).samples, f"{data.dataset} {split}")
+    results = results_from_coco(found, truth, category=data.entry.category) if found else nobody_found(truth)
+    return oks_values(data.dataset, truth, results, lambda line: None)
 
 
 def score_groups(

@@ -146,9 +146,9 @@ def detect(frame: PoseSample, settings: Settings) -> tuple[FloatArray, FloatArra
     """
     rng = np.random.default_rng([MISSED, settings.seed, frame.image_id])
     noisy = BoxSource.parse(settings.boxes).boxes(frame)
-    chosen = [(i, box) for i, box in noisy if rng.random() >= settings.miss]
+    chosen = [(box.person, box.corners) for box in noisy if rng.random() >= settings.miss]
     boxes = np.array([box for _, box in chosen]).reshape(-1, 4)
-    true = np.array([frame.people[i].box for i, _ in chosen]).reshape(-1, 4)
+    true = np.array([frame.people[i].box for i, _ in chosen if i is not None]).reshape(-1, 4)
     return boxes, iou(boxes, true).diagonal()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import UserDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from data import coco, crowdpose, flic, lsp, mpii, mpii_multi, synthetic
+from data import coco, coco_folder, coco_format, crowdpose, flic, lsp, mpii, mpii_multi, synthetic
 from data.skeletons import COCO17, CROWDPOSE14, FLIC11, LSP14, MPII16
 from data.types import DataError, PoseSample, Skeleton
 
@@ -22,6 +25,7 @@ class ReadOptions:
 
 
 Reader = Callable[[str, Path, ReadOptions], list[PoseSample]]
+AnnotationFile = Callable[[str, Path], Path]  # (split, folder of all data sets) -> file
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Dataset:
     folders: tuple[str, ...] = ()  # accepted names under $POSE_DATA; empty: nothing on disk is needed
     extra_folders: tuple[str, ...] = ()  # the same of extra training data that belongs to the set
     source: str = ""  # how to get it
+    annotation_file: AnnotationFile | None = None  # in COCO's format, of the sets whose number is OKS-AP from it
+    category: int = coco_format.PERSON  # id of the people there and in results
     conventions: tuple[str, ...] = ("pc",)  # whose left and right the labels can be read with; the first is the default
 
     def stands_for(self, split: str) -> str:
@@ -134,6 +140,7 @@ _ENTRIES = (
         protocols=OKS_AP,
         people="multi",
         folders=coco.FOLDERS,
+        annotation_file=coco.annotation_file,
         source="put coco/ (annotations/, images/) under $POSE_DATA; cocodataset.org",
     ),
     Dataset(
@@ -145,6 +152,7 @@ _ENTRIES = (
         protocols=(*OKS_AP, "ap-easy", "ap-medium", "ap-hard"),
         people="multi",
         folders=crowdpose.FOLDERS,
+        annotation_file=crowdpose.annotation_file,
         source="put crowdpose/ (crowdpose_{train,val,test}.json, images/) under $POSE_DATA; Jeff-sjtu/CrowdPose",
     ),
     Dataset(
@@ -170,4 +178,67 @@ _ENTRIES = (
         conventions=flic.CONVENTIONS,
     ),
 )
-DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ENTRIES}
+
+
+class Registry(UserDict[str, Dataset]):
+    """The registered data sets, and every folder of $POSE_DATA in COCO's layout by its name; registered names win.
+
+    A folder counts by what it holds when it is asked for. One that is broken is in the registry, and asking for it says
+    what is wrong; it is not listed.
+    """
+
+    def __init__(self, entries: Iterable[Dataset], root: Path | None = None) -> None:
+        """Look for folders in ``root``; in :func:`data_root` where None."""
+        super().__init__({entry.name: entry for entry in entries})
+        self.root = root
+
+    def under(self, root: Path | None) -> Registry:
+        """Return the same with the folders of another root."""
+        return Registry(self.data.values(), root) if root else self
+
+    def __missing__(self, name: str) -> Dataset:
+        if name not in self:
+            raise KeyError(name)
+        return _of_folder((self.root or data_root()) / name)
+
+    def __contains__(self, name: object) -> bool:
+        if name in self.data or not isinstance(name, str):
+            return name in self.data
+        with suppress(DataError):  # POSE_DATA is empty
+            return bool(coco_folder.NAME.fullmatch(name)) and coco_folder.is_coco_folder(
+                (self.root or data_root()) / name
+            )
+        return False
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.data
+        with suppress(DataError, OSError):
+            for path in sorted((self.root or data_root()).iterdir()):
+                if path.name not in self.data and coco_folder.is_coco_folder(path):
+                    with suppress(DataError, OSError):
+                        coco_folder.look(path)
+                        yield path.name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _of_folder(path: Path) -> Dataset:
+    """Describe a folder in COCO's layout."""
+    found = coco_folder.look(path)
+    return Dataset(
+        name=path.name,
+        title="A folder in COCO's layout",
+        skeleton=found.category.skeleton,
+        splits=found.splits,
+        read=partial(coco_folder.read, name=path.name),
+        protocols=OKS_AP,
+        people="multi",
+        folders=(path.name,),
+        source=f"{path.name}/ (annotations/, images/) under $POSE_DATA",
+        annotation_file=partial(coco_folder.annotation_file, name=path.name),
+        category=found.category.id,
+    )
+
+
+DATASETS = Registry(_ENTRIES)

@@ -66,13 +66,13 @@ def require_file(path: Path) -> Path:
 
 
 def require_images(folder: Path, names: Sequence[str]) -> None:
-    """Check with one listing that the images are there.
+    """Check with one listing of each folder that the images are there; a name may lead through folders.
 
     Raises:
         DataError: if any is missing; the message says how many are there and the first that is not.
     """
-    found = names_in(folder)
-    missing = [name for name in names if name not in found]
+    listed = {parent: names_in(folder / parent) for parent in {Path(name).parent for name in names}}
+    missing = [name for name in names if Path(name).name not in listed[Path(name).parent]]
     if missing:
         share = f"{len(names) - len(missing):,} of {len(names):,} files"
         raise DataError(f"{folder}: holds {share}, first missing {missing[0]}; bring the images again")

@@ -110,6 +110,7 @@ class Inputs(Dataset[PoseBatch]):
             image_ids=tuple(self.samples[look.sample].image_id for look in looks),
             people=tuple(self.view.truth(self.samples[look.sample], look) for look in looks),
             counted=self._counted(looks, affines),
+            box_scores=torch.tensor([look.score for look in looks], dtype=torch.float32),
         )
 
     def _counted(self, looks: Sequence[Look], affines: Sequence[FloatArray]) -> torch.Tensor | None:

@@ -115,14 +115,15 @@ class PoseDataModule(pl.LightningDataModule):
             samples,
             self.entry.skeleton,
             self.train_view if split == "train" else self.view,
-            boxes=self.boxes,
+            boxes=self.boxes if split == "test" else self.boxes.in_training(),
             augment=self.augment,
             seed=self.seed,
             max_bytes=int(self.cache_gb * 2**30),
             title=f"drawing {len(samples)} pictures: {split}",
         )
         if not inputs:
-            raise DataError(f"{self.dataset} {split}: {len(samples)} samples hold nobody to look at")
+            boxes = f"boxes: {self.boxes.label}"
+            raise DataError(f"{self.dataset} {split}: {len(samples)} samples hold nobody to look at ({boxes})")
         return inputs
 
     def _loader(self, split: str, *, train: bool = False) -> DataLoader[PoseBatch]:

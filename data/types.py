@@ -88,9 +88,11 @@ class Person:
     area: float = float("nan")  # segment area in square pixels; NaN where the data set has none
     head_size: float = float("nan")  # the length that PCKh divides by; NaN where the data set has none
     ignore: bool = False  # a crowd, or too small to count
+    crowd: bool = False  # a region of many people, all ignored: it may be found any number of times
+    region: tuple[FloatArray, ...] = ()
+    # polygons (N, 2) in original pixels that show an ignored person or crowd; () where only the box is known
     joints3d: FloatArray | None = None  # (K, 3) mm, camera axes, where the data set has them
     track: int | None = None  # identity across the frames of a sequence
-    region: tuple[FloatArray, ...] = ()  # polygons (N, 2) that show an ignored person; () where only the box is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +117,7 @@ class PoseBatch:
     image_ids: tuple[int, ...]
     people: tuple[tuple[Person, ...], ...] = field(repr=False)  # (B) whom this input was asked to find
     counted: Tensor | None = None  # (B, h, w) bool, False where an ignored person is; None where nobody is ignored
+    box_scores: Tensor | None = None  # (B,) of the boxes of crops; None where they have none
 
     def to(self, device: torch.device, non_blocking: bool = False) -> PoseBatch:
         """Move the tensors; the truth stays on the CPU."""

@@ -17,8 +17,9 @@ class Look:
     """One network input before its pixels: which sample, whom to find, the region."""
 
     sample: int
-    person: int | None  # None: everybody in the image
+    person: int | None  # None: everybody in the image; of a crop, somebody whom only its box tells
     box: FloatArray  # (4,) x0, y0, x1, y1 in original pixels
+    score: float = 1.0  # of the box
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,17 @@ class PersonCrop(View):
 
     def looks(self, samples: Sequence[PoseSample], boxes: BoxSource) -> list[Look]:
         """List one input per box."""
-        found = [(i, person, box) for i, sample in enumerate(samples) for person, box in boxes.boxes(sample)]
-        return [Look(i, person, _everything(samples[i]) if self.whole else box) for i, person, box in found]
+        found = [(i, box) for i, sample in enumerate(samples) for box in boxes.boxes(sample)]
+        return [Look(i, b.person, _everything(samples[i]) if self.whole else b.corners, b.score) for i, b in found]
+
+    def truth(self, sample: PoseSample, look: Look) -> tuple[Person, ...]:
+        """Return the person of the box; nobody where that is not known."""
+        return () if look.person is None else (sample.people[look.person],)
 
     def labelled(self, sample: PoseSample, look: Look) -> tuple[Person, ...]:
         """Return the person, and everybody else where ``others``."""
         found = self.truth(sample, look)
-        return found + tuple(p for p in sample.people if p is not found[0]) if self.others else found
+        return found + tuple(p for p in sample.people if p is not found[0]) if self.others and found else found
 
     def unpadded(self, box: FloatArray) -> FloatArray:
         """Return the box that this view's padding makes into ``box``."""

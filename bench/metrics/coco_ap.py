@@ -162,7 +162,7 @@ def _true_records(truth: Truth, chosen: NDArray[np.bool_]) -> list[dict[str, obj
 def _found_records(results: Results, chosen: NDArray[np.bool_]) -> list[dict[str, object]]:
     rows = zip(
         results.owners[chosen].tolist(),
-        results.keypoints[chosen].reshape(chosen.sum(), -1).tolist(),
+        results.keypoints[chosen].reshape(chosen.sum(), 3 * results.keypoints.shape[1]).tolist(),
         results.scores[chosen].tolist(),
         results.areas[chosen].tolist(),
         strict=True,

@@ -134,19 +134,21 @@ def truth_from_samples(samples: Sequence[PoseSample]) -> Truth:
     corners = np.array([person.box for person in people], np.float64)
     boxes = np.column_stack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
     areas, ignored = np.array([person.area for person in people]), np.array([person.ignore for person in people])
+    labelled, crowds = (keypoints[..., 2] > 0).sum(1), np.array([person.crowd for person in people])
+    taken = ignored & ~crowds & (labelled > 0)  # with no labelled joint they are ignored by that
     absent = np.isnan(areas)
     told = [NO_AREA if absent.all() else f"{absent.sum():,} people have no area: 0.53 of their box areas stands for it"]
     image_ids = np.unique([sample.image_id for sample in samples]).astype(np.int64)
-    if ignored.any():
-        told.append(f"{ignored.sum():,} people to ignore are taken for crowds: each may be found any number of times")
+    if taken.any():
+        told.append(f"{taken.sum():,} people to ignore are taken for crowds: each may be found any number of times")
     return Truth(
         image_ids=image_ids,
         owners=np.array([image_id for image_id, _ in pairs], np.int64),
         keypoints=np.where(keypoints[..., 2:] > 0, keypoints, 0.0),
-        labelled=(keypoints[..., 2] > 0).sum(1),
+        labelled=labelled,
         areas=np.where(absent, box_areas(boxes), areas),
         boxes=boxes,
-        crowds=ignored,
+        crowds=crowds | taken,
         crowd_index=np.full(len(image_ids), np.nan),
         assumptions=tuple(told if absent.any() else told[1:]),
     )
@@ -192,6 +194,11 @@ def results_from_coco(records: Any, truth: Truth, *, category: int = PERSON) -> 
         return Results(owners, keypoints, scores, boxes[:, 2] * boxes[:, 3], tuple(told))
     extent = np.ptp(keypoints[..., :2], axis=1)
     return Results(owners, keypoints, scores, extent[:, 0] * extent[:, 1], tuple(told))
+
+
+def nobody_found(truth: Truth) -> Results:
+    """Return results without anybody in them, which a list of a file is not allowed to be."""
+    return Results(np.zeros(0, np.int64), np.zeros((0, truth.joints, 3)), np.zeros(0), np.zeros(0))
 
 
 def box_areas(boxes: FloatArray) -> FloatArray:

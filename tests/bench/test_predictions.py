@@ -114,7 +114,7 @@ def test_what_a_reader_warns_of_is_said(write, said, monkeypatch):
 
 def test_unknown_splits_and_needless_truths_are_refused(write, tmp_path):
     assert "--split vall: drawn has train, test, spare" in refusal(write(joints("test")), split="vall")
-    assert "only coco and crowdpose take it" in refusal(write(joints("test")), truth=tmp_path / "truth.json")
+    assert "only data sets in COCO's format take it" in refusal(write(joints("test")), truth=tmp_path / "truth.json")
     with pytest.raises(DataError, match="read as pc"):  # two conventions: pc is meant
         DATASETS["drawn"] = entry(conventions=("pc", "oc"))
         score("drawn", write(joints("test")))

@@ -40,10 +40,10 @@ def _content() -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Image 7 has one person, 5 has three records, 6 has none and no file."""
+    """Image 7 has one person, 5 has three records, 6 has none."""
     (tmp_path / "coco" / "annotations").mkdir(parents=True)
     (tmp_path / "coco" / "val2017").mkdir()
-    for i in (5, 7):
+    for i in (5, 6, 7):
         cv2.imwrite(str(tmp_path / "coco" / "val2017" / f"{i:012d}.jpg"), np.full((30, 40, 3), 128, np.uint8))
     _write(tmp_path / "coco", _content())
     return tmp_path / "coco"
@@ -53,10 +53,17 @@ def _write(folder: Path, content: object, name: str = "person_keypoints_val2017.
     (folder / "annotations" / name).write_text(json.dumps(content))
 
 
-def test_each_image_with_people_is_one_sample(folder: Path) -> None:
+def test_each_image_is_one_sample(folder: Path) -> None:
     samples = coco.read("val", folder.parent, ReadOptions())
-    assert [(s.image_id, len(s.people)) for s in samples] == [(7, 1), (5, 3)]
+    assert [(s.image_id, len(s.people)) for s in samples] == [(7, 1), (5, 3), (6, 0)]
     assert samples[0].size == samples[0].pixels.load().shape[:2] == (30, 40)
+
+
+def test_images_without_people_are_not_trained_on_nor_asked_for(folder: Path) -> None:
+    _write(folder, _content(), "person_keypoints_train2017.json")
+    (folder / "val2017").rename(folder / "train2017")
+    (folder / "train2017" / "000000000006.jpg").unlink()
+    assert [s.image_id for s in coco.read("train", folder.parent, ReadOptions())] == [7, 5]
 
 
 def test_coordinates_are_used_as_they_are(folder: Path) -> None:
@@ -80,9 +87,9 @@ def test_the_official_file_goes_before_a_subset(folder: Path) -> None:
     half = _content()
     half["annotations"] = half["annotations"][2:3]
     _write(folder, half, "person_keypoints_val2017_subset.json")
-    assert len(coco.read("val", folder.parent, ReadOptions())) == 2
+    assert sum(len(s.people) for s in coco.read("val", folder.parent, ReadOptions())) == 4
     (folder / "annotations" / "person_keypoints_val2017.json").unlink()
-    assert len(coco.read("val", folder.parent, ReadOptions())) == 1
+    assert sum(len(s.people) for s in coco.read("val", folder.parent, ReadOptions())) == 1
 
 
 def test_missing_files_are_told(folder: Path) -> None:
@@ -91,7 +98,7 @@ def test_missing_files_are_told(folder: Path) -> None:
     ):
         coco.read("train", folder.parent, ReadOptions())
     (folder / "val2017" / "000000000005.jpg").unlink()
-    with pytest.raises(DataError, match=r"val2017: holds 1 of 2 files, first missing 000000000005\.jpg"):
+    with pytest.raises(DataError, match=r"val2017: holds 2 of 3 files, first missing 000000000005\.jpg"):
         coco.read("val", folder.parent, ReadOptions())
     (folder / "val2017").rename(folder / "pictures")
     with pytest.raises(DataError, match="holds annotations, pictures; expected a folder images/val2017 or val2017"):

@@ -63,3 +63,27 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "im0003.jpg").write_text("<html>not found</html>")
     with pytest.raises(DataError, match="not an image"):
         ImageFile(tmp_path / "im0003.jpg").load()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_a_channel_become_8_by_their_upper_half(tmp_path, suffix):
+    ramp = np.linspace(0, 65535, 60).astype(np.uint16)[None].repeat(40, 0)
+    cv2.imwrite(str(tmp_path / f"deep{suffix}"), np.dstack([ramp // 4, ramp // 2, ramp]))
+    image = ImageFile(tmp_path / f"deep{suffix}").load()
+    assert image.dtype == np.uint8
+    for channel, share in enumerate((1, 2, 4)):  # OpenCV's order is BGR: red is the ramp itself
+        np.testing.assert_allclose(image[..., channel], ramp // share // 256, atol=1)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_grey_becomes_three_equal_channels(tmp_path, depth):
+    ramp = np.linspace(0, np.iinfo(depth).max, 60).astype(depth)[None].repeat(40, 0)
+    cv2.imwrite(str(tmp_path / "grey.png"), ramp)
+    image = ImageFile(tmp_path / "grey.png").load()
+    assert image.shape == (40, 60, 3) and (image == image[..., :1]).all()
+    assert image[0, 0, 0] == 0 and image[0, -1, 0] == 255
+
+
+def test_the_transparency_of_an_image_is_left_out(tmp_path):
+    cv2.imwrite(str(tmp_path / "clear.png"), np.full((4, 5, 4), (10, 20, 30, 0), np.uint8))
+    assert (ImageFile(tmp_path / "clear.png").load() == [30, 20, 10]).all()
