@@ -16,6 +16,9 @@ from bench.metrics.protocols import PROTOCOLS
 from bench.parts import Parts
 from bench.record import SCHEMA_VERSION, Cost, RunRecord, Wandb, artefact
 from bench.tracker import TrackerInfo
+from data.inputs import Inputs
+from data.types import Person, PoseSample
+from data.views import Look, PersonCrop
 
 SHOWN = 16  # test people in the picture of a run
 OPENED = 4  # of them in the picture of the method's inside
@@ -24,17 +27,23 @@ OPENED = 4  # of them in the picture of the method's inside
 def picture(parts: Parts) -> Path | None:
     """Draw some test people, evenly spaced, with prediction and truth."""
     inputs, skeleton = parts.data.inputs("test"), parts.data.entry.skeleton
-    shown = _spread(len(inputs), SHOWN)
-    looks = [inputs.looks[i] for i in shown]
-    people = [(inputs.samples[look.sample], look.person) for look in looks]
-    pairs = [(sample, sample.people[person]) for sample, person in people if person is not None]
-    if len(pairs) < len(looks):
+    if not isinstance(inputs.view, PersonCrop):
         return None
+    shown = _spread(len(inputs), SHOWN)
+    pairs = [_whom(inputs, inputs.looks[i]) for i in shown]
     found, _ = predictions.best_person([parts.evaluate.predictions[i] for i in shown], len(skeleton.joints))
     sheet = draw.result_sheet(pairs, list(found), skeleton)
     path = parts.folder / "people.jpg"
     draw.write_picture(path, sheet)
     return path
+
+
+def _whom(inputs: Inputs, look: Look) -> tuple[PoseSample, Person]:
+    """Return an image and who is looked at; where only a box is known, somebody of whom nothing is labelled."""
+    sample, k = inputs.samples[look.sample], len(inputs.skeleton.joints)
+    if look.person is not None:
+        return sample, sample.people[look.person]
+    return sample, Person(np.zeros((k, 2)), np.zeros(k, np.int64), look.box)
 
 
 def _spread(length: int, wanted: int) -> list[int]:
