@@ -11,6 +11,7 @@ from data import DATASETS
 from data.annotations import read_json
 from data.boxes import BoxSource
 from data.detections import detections
+from data.types import DataError
 
 DIGITS = 12  # of the SHA-256, enough to tell files apart
 
@@ -29,8 +30,10 @@ def box_source(text: str, dataset: str) -> BoxSource:
         data.types.DataError: if it is none of these, or the file is not as it should be.
     """
     path = Path(text)
-    if text == "truth" or text.startswith("jitter:") or not path.is_file():
+    if text == "truth" or text.startswith("jitter:"):
         return BoxSource.parse(text)
+    if not path.is_file():
+        raise DataError(f"--boxes {text}: expected truth, or jitter:SIGMA such as jitter:0.1, or a file that is there")
     entry = DATASETS[dataset]
     if entry.people == "single":
         found = f"--boxes {text}: {dataset} has one person a sample, who is told apart by the box"

@@ -16,6 +16,9 @@ from bench.metrics.protocols import PROTOCOLS
 from bench.parts import Parts
 from bench.record import SCHEMA_VERSION, Cost, RunRecord, Wandb, artefact
 from bench.tracker import TrackerInfo
+from data.inputs import Inputs
+from data.types import Person, PoseSample
+from data.views import Look, PersonCrop
 
 SHOWN = 16  # test people in the picture of a run
 OPENED = 4  # of them in the picture of the method's inside
@@ -25,22 +28,26 @@ def picture(parts: Parts) -> Path:
     """Draw some test people, or images where everybody was looked for, evenly spaced, with prediction and truth."""
     inputs, skeleton = parts.data.inputs("test"), parts.data.entry.skeleton
     shown = _spread(len(inputs), SHOWN)
-    looks = [inputs.looks[i] for i in shown]
-    people = [(inputs.samples[look.sample], look.person) for look in looks]
-    pairs = [(sample, sample.people[person]) for sample, person in people if person is not None]
     predicted = [parts.evaluate.predictions[i] for i in shown]
-    if len(pairs) < len(looks):
-        sheet = draw.grid(
-            [
-                draw.people_tile(sample, skeleton, found.joints.double().numpy())
-                for (sample, _), found in zip(people, predicted, strict=True)
-            ]
-        )
+    if isinstance(inputs.view, PersonCrop):
+        found, _ = predictions.best_person(predicted, len(skeleton.joints))
+        sheet = draw.result_sheet([_whom(inputs, inputs.looks[i]) for i in shown], list(found), skeleton)
     else:
-        sheet = draw.result_sheet(pairs, list(predictions.best_person(predicted, len(skeleton.joints))[0]), skeleton)
+        images = [inputs.samples[inputs.looks[i].sample] for i in shown]
+        everybody = [one.joints.double().numpy() for one in predicted]
+        pairs = zip(images, everybody, strict=True)
+        sheet = draw.grid([draw.people_tile(image, skeleton, found) for image, found in pairs])
     path = parts.folder / "people.jpg"
     draw.write_picture(path, sheet)
     return path
+
+
+def _whom(inputs: Inputs, look: Look) -> tuple[PoseSample, Person]:
+    """Return an image and who is looked at; where only a box is known, somebody of whom nothing is labelled."""
+    sample, k = inputs.samples[look.sample], len(inputs.skeleton.joints)
+    if look.person is not None:
+        return sample, sample.people[look.person]
+    return sample, Person(np.zeros((k, 2)), np.zeros(k, np.int64), look.box)
 
 
 def _spread(length: int, wanted: int) -> list[int]:

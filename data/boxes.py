@@ -50,8 +50,7 @@ class BoxSource:
                 amount = -1.0
             if 0 < amount < 1:
                 return cls(amount)
-        expected = "expected truth, or jitter:SIGMA with 0 < SIGMA < 1 such as jitter:0.1, or a file that is there"
-        raise DataError(f"--boxes {text}: {expected}")
+        raise DataError(f"--boxes {text}: expected truth, or jitter:SIGMA with 0 < SIGMA < 1 such as jitter:0.1")
 
     @property
     def label(self) -> str:

@@ -156,7 +156,7 @@ def _lists(raw: bytes) -> Iterator[list[Any]]:
 
 
 def _pictures(folder: Path, split: str, names: list[str]) -> Path:
-    """Find the folder that the file names start from: the first in which most of the first few are."""
+    """Find the folder that the file names start from: the first that holds one of the first few."""
     if not names:
         return folder
     words = SPLITS.get(split, (split,))

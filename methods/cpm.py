@@ -20,13 +20,12 @@ from data.views import PersonCrop
 from methods.base import PoseMethod
 from methods.belief_maps import cubic, gaussians, resample, with_background
 from methods.cpm_nets import PoseMachine, initialise
+from methods.images import GREY, centred_bgr
 from methods.inside import Panel
 from methods.joints import kept, spread
 
 STAGES, STAGES_BY_SKELETON = 6, {"flic11": 4}  # official config
 LEFT_OUT = {"mpii16": ("pelvis", "thorax"), "flic11": ("left_eye", "right_eye")}  # nine joints on FLIC, the nose one
-GREY = 128  # what lies outside the image; it becomes 0
-HALF_RANGE = 256.0  # pixels are (value - 128) / 256
 PERSON_HEIGHT = 200 * 41 / 35  # of the 368 pixels, for a person of MPII's `scale`; official data layer's target_dist
 MOMENTUM = 0.9
 BIAS_RATE = 2.0  # the learning rate of biases, in that of their weights; biases do not decay
@@ -141,7 +140,7 @@ class CPM(PoseMethod):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Turn uint8 images (B, 3, h, w) of the view into the beliefs (B, K + 1, h', w') of each stage."""
         middle = slice(self.margin, self.margin + self.size)
-        beliefs: list[Tensor] = self.net(_centred_bgr(images[..., middle, middle]), self.centre)
+        beliefs: list[Tensor] = self.net(centred_bgr(images[..., middle, middle]), self.centre)
         return beliefs
 
     def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
@@ -186,7 +185,7 @@ class CPM(PoseMethod):
 
         The official code resizes the original image; here the view is resized, which has no more to show above 1.
         """
-        view = _centred_bgr(batch.images)
+        view = centred_bgr(batch.images)
         side = view.shape[-1]
         shown = torch.arange(self.size, dtype=torch.float64, device=view.device) - self.size / 2
         passes = []
@@ -241,11 +240,6 @@ def _refuse_none(**lengths: float) -> None:
     for name, value in lengths.items():
         if value <= 0:
             raise DataError(f"{name} {value}: expected a value above 0; the sigmas are pixels of the network's input")
-
-
-def _centred_bgr(images: Tensor) -> Tensor:
-    """Turn uint8 RGB images into float BGR ones in which the border's grey is 0."""
-    return images.flip(1).float().sub_(GREY).div_(HALF_RANGE).contiguous(memory_format=torch.channels_last)
 
 
 def _highest(maps: Tensor) -> tuple[Tensor, Tensor]:

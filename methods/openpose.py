@@ -19,11 +19,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from data.types import DataError, FloatArray, PoseBatch, PosePrediction, Skeleton, apply_affine
 from data.views import SceneCrop, WholeImage
 from methods.base import PoseMethod
-from methods.belief_maps import cubic
+from methods.belief_maps import zoomed
 from methods.cpm_nets import initialise
+from methods.images import GREY, centred_bgr
 from methods.inside import Panel
 from methods.openpose_nets import OpenPoseNet, begin_as_vgg, parameter_groups
-from methods.paf import LEAST_AGREEING, LEAST_ALONG, LIMB_WIDTH, SIGMA, draw_fields, draw_parts
+from methods.paf import LEAST_AGREEING, LEAST_ALONG, LIMB_WIDTH, SIGMA, draw_fields, draw_parts, strongest
 from methods.parts import parts_of
 from methods.people import (
     LEAST_MEAN,
@@ -37,8 +38,6 @@ from methods.people import (
     joints_of,
 )
 
-GREY = 128  # what lies outside the image; it becomes 0
-HALF_RANGE = 256.0  # pixels are (value - 128) / 256
 PEAK_DISTANCE = 6.0  # pixels between two peaks of one part; the authors' evaluation
 MOMENTUM = 0.9
 DROP = 0.333  # the learning rate's factor at each drop
@@ -165,7 +164,7 @@ class OpenPose(PoseMethod):
         Returns:
             Of each stage (B, 2 L, h', w') and (B, M + 1, h', w').
         """
-        pixels = _centred_bgr(images)
+        pixels = centred_bgr(images)
         answers: list[tuple[Tensor, Tensor]] = self.net(
             self._at(pixels, 1.0) if images.shape[-2:] == self.view.size else pixels
         )
@@ -212,12 +211,12 @@ class OpenPose(PoseMethod):
 
     def _averaged(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return fields (B, 2 L, h, w) and maps (B, M, h, w) without background, on the cells of the finest scale."""
-        pixels = _centred_bgr(images)
+        pixels = centred_bgr(images)
         total: list[Tensor] = []
         for scale in self.scales:
             answers = [answer.float() for answer in self.net(self._at(pixels, scale))[-1]]
             if scale != self.finest:
-                answers = [_resample(answer, self.finest / scale) for answer in answers]
+                answers = [zoomed(answer, self.finest / scale) for answer in answers]
             total = [t + a for t, a in zip(total, answers, strict=True)] if total else answers
         fields, maps = (t / len(self.scales) for t in total)
         return fields, maps[:, :-1]
@@ -226,7 +225,7 @@ class OpenPose(PoseMethod):
         """Resize the view's pixels to a scale."""
         if scale == self.finest:
             return pixels
-        return _resample(pixels, scale / self.finest).contiguous(memory_format=torch.channels_last)
+        return zoomed(pixels, scale / self.finest).contiguous(memory_format=torch.channels_last)
 
     def _candidates(self, maps: FloatArray) -> Candidates:
         """Find peaks of maps (M, h, w). The authors' pixels are the image's; here they are those of scale 1."""
@@ -264,7 +263,7 @@ class OpenPose(PoseMethod):
         points, segments, everyone = zip(*shown, strict=True)
         return [
             Panel("part maps", maps=maps),
-            Panel("part affinity fields", arrows=_strongest(fields)),
+            Panel("part affinity fields", arrows=strongest(fields)),
             Panel("candidates and limbs", points=points, segments=segments),
             Panel("people", people=everyone),
         ]
@@ -281,27 +280,6 @@ class OpenPose(PoseMethod):
         return {"optimizer": found, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _strongest(fields: Tensor) -> Tensor:
-    """Of fields (B, 2 L, h, w), return the longest vector of each cell: (B, 2, h, w)."""
-    vectors = fields.view(len(fields), -1, 2, *fields.shape[2:])
-    longest = torch.linalg.vector_norm(vectors, dim=2).argmax(1)[:, None, None]
-    return vectors.gather(1, longest.expand(-1, -1, 2, -1, -1))[:, 0]
-
-
-def _centred_bgr(images: Tensor) -> Tensor:
-    """Turn uint8 RGB images into float BGR ones in which the border's grey is 0."""
-    return images.flip(1).float().sub_(GREY).div_(HALF_RANGE).contiguous(memory_format=torch.channels_last)
-
-
 def _resized(counted: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring the mask (B, h, w) to the maps' size, cubic as in the authors' code: (B, 1, h', w') in [0, 1]."""
     return F.interpolate(counted[:, None].float(), size, mode="bicubic", align_corners=False).clamp(0, 1)
-
-
-def _resample(maps: Tensor, zoom: float) -> Tensor:
-    """Resize maps (B, C, h, w) by a factor, cubic as MATLAB's imresize; edges stay on edges."""
-    for _ in range(2):
-        cells = maps.shape[-1]
-        places = (torch.arange(round(cells * zoom), dtype=torch.float64, device=maps.device) + 0.5) / zoom - 0.5
-        maps = (maps @ cubic(places.clamp(-0.5, cells - 0.5), cells, zoom).T).transpose(-1, -2)
-    return maps

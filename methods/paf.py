@@ -212,3 +212,10 @@ def _along(
     upper = projected(at) * (1 - fx) + projected(at + right) * fx
     lower = projected(at + below) * (1 - fx) + projected(at + below + right) * fx
     return np.asarray(upper * (1 - fy) + lower * fy)
+
+
+def strongest(fields: Tensor) -> Tensor:
+    """Of fields (B, 2 L, h, w), return the longest vector of each cell: (B, 2, h, w)."""
+    vectors = fields.view(len(fields), -1, 2, *fields.shape[2:])
+    longest = torch.linalg.vector_norm(vectors, dim=2).argmax(1)[:, None, None]
+    return vectors.gather(1, longest.expand(-1, -1, 2, -1, -1))[:, 0]

@@ -48,6 +48,7 @@ def test_every_box_is_one_pose_with_the_score_of_both(found, tmp_path):
     assert [one["image_id"] for one in stored] == [101, 101, 102, 102, 103, 103, 104]
     assert [one["score"] for one in stored] == pytest.approx([0.5] * 6 + [0.9])  # a mean pose is sure of itself: 1
     assert record.metrics["ap"].value == pytest.approx(100 * 6 / 7), "a pose in the image without birds comes first"
+    assert (path / "runs" / record.id / "people.jpg").is_file()
     assert any("7 of 8 lie in the 4 test images" in line for line in said)
 
 
