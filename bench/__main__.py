@@ -136,6 +136,14 @@ def _score(arguments: argparse.Namespace) -> None:
         print(f"{name:22} {value.value:6.2f} {value.unit} ({low:.1f}-{high:.1f}, n = {value.n})  {rows}")
 
 
+def _test(arguments: argparse.Namespace) -> None:
+    from bench.retest import retest
+
+    a = arguments
+    path = retest(a.record, a.dataset, a.boxes, limit=a.limit, batch_size=a.batch_size, say=_say)
+    _show(path, as_json=a.json)
+
+
 def _compare(arguments: argparse.Namespace) -> None:
     from bench.catalogue import difference_table
     from bench.compare import compare
@@ -235,6 +243,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "cost": _cost,
     "run": _run,
     "score": _score,
+    "test": _test,
     "compare": _compare,
     "show": _side_by_side,
     "explain": _explain_value,

@@ -10,13 +10,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from bench.metrics.people import PeopleMetric
 from bench.metrics.person import PersonMetric
 from bench.metrics.protocols import lookup
-from bench.metrics.values import PeopleProtocol, Protocol
+from bench.metrics.values import PeopleProtocol
 from bench.predictions import coco_results
 from bench.record import Metric
-from bench.score_ap import average_precision
+from bench.score_ap import average_precision, of_groups
 from bench.stages import Scores, StageScores
 from data.module import PoseDataModule
 from data.types import PoseBatch, PosePrediction, Skeleton
@@ -35,11 +34,11 @@ class Evaluate(pl.Callback):
 
     def __init__(self, protocols: Sequence[str], skeleton: Skeleton) -> None:
         """Make the metrics; an unknown id is refused here, before any training."""
+        self.protocols = list(protocols)
         known = {name: lookup(name) for name in protocols}
-        self.by_oks = [n for n, p in known.items() if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
-        self.metrics = {
-            name: _metric(protocol, skeleton) for name, protocol in known.items() if name not in self.by_oks
-        }
+        self.families = {protocol.family for protocol in known.values() if isinstance(protocol, PeopleProtocol)}
+        persons = [name for name, protocol in known.items() if not isinstance(protocol, PeopleProtocol)]
+        self.metrics = {name: PersonMetric(name, skeleton) for name in persons}
         self.results: dict[str, Metric] = {}
         self.stages: Scores = {}
         self._stages = StageScores(protocols, skeleton)
@@ -60,10 +59,12 @@ class Evaluate(pl.Callback):
         values = {name: metric.compute() for name, metric in self.metrics.items()}
         for metric in self.metrics.values():
             metric.reset()
-        if self.by_oks:
+        if "oks-ap" in self.families:
             found = coco_results(self.predictions, self.image_ids, data.entry.category)
             values |= average_precision(data, split, found)
-        return {name: Metric.model_validate(value.to_dict()) for name, value in values.items()}
+        if "mpii-ap" in self.families:
+            values |= of_groups(data.inputs(split).samples, self.predictions, self.image_ids, data.entry.skeleton)
+        return {name: Metric.model_validate(values[name].to_dict()) for name in self.protocols if name in values}
 
     def _forget(self) -> None:
         self.predictions, self.image_ids = [], []
@@ -113,11 +114,6 @@ class Evaluate(pl.Callback):
         """Keep the numbers for the record."""
         self.results = self._compute(_data(trainer), "test")
         self.stages = self._stages.compute()
-
-
-def _metric(protocol: Protocol, skeleton: Skeleton) -> PersonMetric | PeopleMetric:
-    """Choose the metric that collects for a protocol."""
-    return (PeopleMetric if isinstance(protocol, PeopleProtocol) else PersonMetric)(protocol.id, skeleton)
 
 
 def _weighted(prediction: PosePrediction, box_score: torch.Tensor) -> PosePrediction:

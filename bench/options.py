@@ -99,6 +99,12 @@ def _add_evaluation(add: Add) -> None:
     score.add_argument(
         "--truth", type=Path, metavar="FILE", help="annotation file to use instead, for data in COCO's format"
     )
+    test = add("test", "test what a run has trained on another data set or with other boxes: a record of its own")
+    test.add_argument("record", type=Path, metavar="RECORD.json", help="of the run, its checkpoint beside it")
+    test.add_argument("--dataset", metavar="D", help="of the same joints; that of the run by default")
+    test.add_argument("--boxes", default="truth", help=BOXES)
+    test.add_argument("--limit", type=int, metavar="N", help="the first so many samples only")
+    test.add_argument("--batch-size", type=int, default=16, metavar="N", help="%(default)s")
     compare = add("compare", "paired comparison of two records on the same people")
     compare.add_argument("records", type=Path, nargs=2, metavar="RECORD.json", help="differences are second - first")
     show = add("show", "whom records found in the same images, side by side with the truth")

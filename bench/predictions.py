@@ -50,16 +50,22 @@ def coco_results(
 ) -> list[dict[str, object]]:
     """List everybody found as COCO results do: x, y, score of each joint, and the person's score.
 
-    A joint that was not found is 0, 0, 0; a person of whom none was found is left out.
+    A joint that was not found is 0, 0, 0; a person of whom none was found is left out. The box of a method that finds
+    people by boxes is ``box`` (x, y, width, height): COCO's evaluation takes ``bbox`` for results of another kind.
     """
     results: list[dict[str, object]] = []
     for image_id, found in zip(image_ids, predictions, strict=True):
         triples = torch.cat([found.joints.double(), found.joint_scores.double()[..., None]], -1)
         known = found.joints.isfinite().all(-1)
         rows = triples.where(known[..., None], 0.0).nan_to_num(nan=0.0).flatten(1).tolist()
-        for keypoints, score, anything in zip(rows, found.scores.tolist(), known.any(-1).tolist(), strict=True):
-            entry = {"image_id": image_id, "category_id": category, "keypoints": keypoints, "score": score}
-            results += [entry] if anything else []
+        entries: list[dict[str, object]] = [
+            {"image_id": image_id, "category_id": category, "keypoints": keypoints, "score": score}
+            for keypoints, score in zip(rows, found.scores.tolist(), strict=True)
+        ]
+        if found.boxes is not None:
+            sides = torch.cat([found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]], 1).double().tolist()
+            entries = [{**entry, "box": box} for entry, box in zip(entries, sides, strict=True)]
+        results += [entry for entry, anything in zip(entries, known.any(-1).tolist(), strict=True) if anything]
     return results
 
 

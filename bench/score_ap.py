@@ -143,6 +143,22 @@ def score_groups(
     return {"mpii-ap": metric.compute()}
 
 
+def of_groups(
+    samples: Sequence[PoseSample], predictions: Sequence[PosePrediction], image_ids: Sequence[int], skeleton: Skeleton
+) -> dict[str, MetricValue]:
+    """Score what was found by MPII's multi-person AP; each image is one group, however many inputs it was cut into."""
+    inputs: dict[int, list[PosePrediction]] = {}
+    for image_id, one in zip(image_ids, predictions, strict=True):
+        inputs.setdefault(image_id, []).append(one)
+    metric, k = PeopleMetric("mpii-ap", skeleton), len(skeleton.joints)
+    empty = PosePrediction(torch.zeros(0, k, 2), torch.zeros(0, k), torch.zeros(0))
+    for sample in samples:
+        here = [empty, *inputs.get(sample.image_id, [])]
+        parts = ([getattr(one, name).double() for one in here] for name in ("joints", "joint_scores", "scores"))
+        metric.update([PosePrediction(*(torch.cat(part) for part in parts))], [sample.people])
+    return {"mpii-ap": metric.compute()}
+
+
 def _people(matches: Matches, name: str) -> int:
     """Count the people to find for a number: of its images, or of its range of areas."""
     if name in matches.classes:

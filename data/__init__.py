@@ -110,6 +110,16 @@ _ENTRIES = (
         source=DRAWN,
     ),
     Dataset(
+        name="synthetic-multi-mpii",
+        title="The same scenes, MPII's joints",
+        skeleton=MPII16,
+        splits=tuple(synthetic.MULTI_SPLITS),
+        read=synthetic.reader(MPII16, crowd=True),
+        protocols=("mpii-ap", "ap", "ap50", "ap75"),
+        people="multi",
+        source=DRAWN,
+    ),
+    Dataset(
         name="lsp",
         title="Leeds Sports Pose, trained with LSP-extended where present",
         skeleton=LSP14,

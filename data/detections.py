@@ -1,6 +1,7 @@
 """Boxes that somebody found: a detections file or a keypoint results list, in COCO's results format.
 
-An entry's box is its ``bbox`` (x, y, width, height), or else the extent of its joints (one at 0, 0, 0 was not found).
+An entry's box is its ``bbox`` (x, y, width, height), in keypoint results of this suite its ``box``, or else the extent
+of its joints (one at 0, 0, 0 was not found).
 Of each box the part inside the image counts; one without a size there, or with a number that is not finite, is left
 out. Nobody else is: no score is too low, no image has too many. Boxes of images that are not tested on play no part.
 """
@@ -65,8 +66,9 @@ def detections(records: Any, label: str, category: int) -> Detections:
 
 def _corners(record: Any) -> FloatArray:
     """Return x0, y0, x1, y1; NaN for a person of whom no joint was found."""
-    if record.get("bbox"):
-        box = np.array(record["bbox"], np.float64)
+    given = record.get("box") or record.get("bbox")
+    if given:
+        box = np.array(given, np.float64)
         if box.shape != (4,):
             raise ValueError(f"a box of {box.size} numbers; x, y, width, height expected")
         return np.concatenate([box[:2], box[:2] + box[2:]])

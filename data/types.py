@@ -141,10 +141,12 @@ class PosePrediction:
     joints: Tensor  # (N, K, 2)
     joint_scores: Tensor  # (N, K)
     scores: Tensor  # (N,)
+    boxes: Tensor | None = None  # (N, 4) x0, y0, x1, y1, of methods that find people by their boxes
 
     def cpu(self) -> PosePrediction:
         """Bring the result to the host."""
-        return PosePrediction(self.joints.cpu(), self.joint_scores.cpu(), self.scores.cpu())
+        boxes = None if self.boxes is None else self.boxes.cpu()
+        return PosePrediction(self.joints.cpu(), self.joint_scores.cpu(), self.scores.cpu(), boxes)
 
 
 def apply_affine(points: Any, affine: Any) -> Any:

@@ -3,6 +3,7 @@
 import torch
 
 from bench.predictions import coco_results
+from data.detections import detections
 from data.types import PosePrediction
 
 NAN = float("nan")
@@ -33,3 +34,11 @@ def test_a_person_of_whom_nothing_was_found_is_left_out():
 def test_inputs_of_one_image_are_people_of_one_image():
     found = coco_results([prediction([[1, 2]]), prediction([[3, 4]]), prediction([[5, 6]])], [7, 7, 8], category=3)
     assert [(r["image_id"], r["category_id"]) for r in found] == [(7, 3), (7, 3), (8, 3)]
+
+
+def test_the_box_of_a_method_that_finds_boxes_is_kept_and_serves_as_a_source():
+    box = torch.tensor([[10.0, 20.0, 40.0, 90.0]])
+    found = PosePrediction(torch.ones(1, 2, 2), torch.ones(1, 2), torch.tensor([0.5]), box)
+    (entry,) = coco_results([found.cpu()], [3])
+    assert entry["box"] == [10.0, 20.0, 30.0, 70.0] and "bbox" not in entry
+    assert detections([entry], "a file", 1).by_image[3].tolist() == [[10.0, 20.0, 40.0, 90.0, 0.5]]
