@@ -30,7 +30,7 @@ from methods.base import PoseMethod
 from methods.images import normalise
 from methods.inside import Panel
 from methods.maskrcnn_nets import Counts, KeypointRCNN, Norm, Widths
-from methods.simplebaseline import BLOCKS, IMAGENET_WIDTH, imagenet_weights
+from methods.simplebaseline import BLOCKS, IMAGENET_WIDTH, Depth, imagenet_weights
 from methods.weights import load_weights, place, read_state
 
 STRIDE = 32  # input pixels a cell of the lowest level before the last; sides are multiples
@@ -60,8 +60,17 @@ class MaskRCNN(PoseMethod):
         self,
         skeleton: Skeleton,
         input_size: tuple[int, int] = (800, 1344),
-        widths: Widths = Widths(),  # noqa: B008 frozen
-        counts: Counts = Counts(),  # noqa: B008 frozen
+        depth: Depth = 50,
+        width: int = 64,
+        pyramid_width: int = 256,
+        box_width: int = 1024,
+        keypoint_width: int = 512,
+        keypoint_convs: int = 8,
+        before_nms: tuple[int, int] = (2000, 1000),
+        proposals: tuple[int, int] = (2000, 1000),
+        rpn_samples: int = 256,
+        roi_samples: int = 512,
+        most_people: int = 100,
         anchors: tuple[int, ...] = (32, 64, 128, 256, 512),
         norm: Norm = "frozen",
         frozen_stages: int = 2,
@@ -81,8 +90,17 @@ class MaskRCNN(PoseMethod):
             skeleton: Whose joints to find.
             input_size: Height and width that the image is scaled to fit in; multiples of 32. The paper's images are
                 800 high or wide on the short side and at most 1333 on the other.
-            widths: Channels and depths.
-            counts: How many regions an image is looked at in.
+            depth: Layers of the ResNet.
+            width: Channels of its stem; the stages have 1, 2, 4 and 8 times as many.
+            pyramid_width: Channels of every level of the pyramid.
+            box_width: Channels of the box head's two layers.
+            keypoint_width: Channels of the keypoint head's convolutions.
+            keypoint_convs: How many those are.
+            before_nms: Proposals of a level before non-maximum suppression, in training and at test time.
+            proposals: Proposals of an image after it, in training and at test time.
+            rpn_samples: Anchors of an image that the proposals are learnt on.
+            roi_samples: Regions of an image that the heads are learnt on, a quarter of them people at most.
+            most_people: Found in an image at test time.
             anchors: Size of the anchors at strides 4, 8, 16, 32 and 64, in pixels of the input.
             norm: Of the ResNet. ``frozen`` batch norms are part of ImageNet's weights and do not learn; from random
                 weights they would be no norms at all: ``batch``.
@@ -103,55 +121,55 @@ class MaskRCNN(PoseMethod):
         super().__init__(skeleton)
         self.hparams.update({"backbone_weights": backbone_weights and str(backbone_weights)})  # checkpoints: no paths
         self.hparams.update({"weights": weights and str(weights)})
-        self.size, self.widths, self.counts = input_size, widths, counts
+        self.size, self.depth, self.proposals = input_size, depth, proposals
         self.pretrained, self.backbone_weights, self.weights = pretrained, backbone_weights, weights
         self.optimizer, self.lr, self.weight_decay = optimizer, lr, weight_decay
         self.warm_up, self.lr_drops = warm_up, lr_drops
-        self._refuse(anchors, norm, frozen_stages, mask=mask)
+        widths = Widths(depth, width, pyramid_width, box_width, keypoint_width, keypoint_convs)
+        counts = Counts(before_nms, proposals, rpn_samples, roi_samples, most_people)
+        self._refuse(asdict(widths) | asdict(counts), anchors, norm, frozen_stages, mask=mask)
         self.view = WholeImage(input_size, border=BORDER)
         net = KeypointRCNN(len(skeleton.joints), widths, norm, anchors, counts)
         net.freeze(frozen_stages)
         self.net = net.to(memory_format=torch.channels_last)
 
-    def _refuse(self, anchors: tuple[int, ...], norm: Norm, frozen_stages: int, *, mask: bool) -> None:
+    def _refuse(
+        self, numbers: dict[str, Any], anchors: tuple[int, ...], norm: Norm, frozen_stages: int, *, mask: bool
+    ) -> None:
         """Raise DataError for settings that cannot work together."""
-        (h, w), stem = self.size, self.widths.stem
-        starts = self.pretrained or bool(self.backbone_weights or self.weights)
+        h, w = self.size
         if mask:
             raise DataError("mask true: no data set here has segments of people to learn masks from; leave it false")
         if min(h, w) < 2 * STRIDE or h % STRIDE or w % STRIDE:
             raise DataError(f"input_size {h}x{w}: height and width must be multiples of {STRIDE}, from {2 * STRIDE}")
-        if self.widths.depth not in BLOCKS:
-            raise DataError(f"widths.depth {self.widths.depth}: expected one of {', '.join(map(str, BLOCKS))}")
-        for name, group in (("widths", self.widths), ("counts", self.counts)):
-            for option, value in asdict(group).items():
-                if min(value if isinstance(value, tuple | list) else (value,)) < 1:
-                    raise DataError(f"{name}.{option} {value}: expected 1 or more")
+        if self.depth not in BLOCKS:
+            raise DataError(f"depth {self.depth}: expected one of {', '.join(map(str, BLOCKS))}")
+        for name, value in numbers.items():
+            if min(value if isinstance(value, tuple | list) else (value,)) < 1:
+                raise DataError(f"{name} {value}: expected 1 or more")
         if len(anchors) != LEVELS or min(anchors) <= 0:
             raise DataError(
                 f"anchors {list(anchors)}: expected {LEVELS} sizes above 0, for strides 4, 8, 16, 32 and 64"
             )
         if not 0 <= frozen_stages <= LEVELS:
             raise DataError(f"frozen_stages {frozen_stages}: expected 0 to {LEVELS}: the stem and four stages")
-        if not starts and (norm == "frozen" or frozen_stages):
-            found = f"norm {norm}, frozen_stages {frozen_stages} without weights to start from"
-            raise DataError(
-                f"{found}: random weights cannot stay as they are; set norm to batch and frozen_stages to 0"
-            )
-        if self.pretrained and not (self.backbone_weights or self.weights) and stem != IMAGENET_WIDTH:
-            raise DataError(
-                f"widths.stem {stem}: the ImageNet weights have {IMAGENET_WIDTH}; set pretrained to false or leave it"
-            )
+        from_file = bool(self.backbone_weights or self.weights)
+        if not (self.pretrained or from_file) and (norm == "frozen" or frozen_stages):
+            found = f"norm {norm} and frozen_stages {frozen_stages} without weights to start from"
+            raise DataError(f"{found}: random ones cannot stay as they are; set norm to batch and frozen_stages to 0")
+        if self.pretrained and not from_file and numbers["width"] != IMAGENET_WIDTH:
+            found = f"width {numbers['width']}: the ImageNet weights have {IMAGENET_WIDTH}"
+            raise DataError(f"{found}; set pretrained to false or leave the width")
 
     def before_fit(self, data: PoseDataModule) -> None:
         """Start from a whole network's file, or the ResNet from a file or from ImageNet."""
-        depth, body = self.widths.depth, self.net.backbone.body
+        body = self.net.backbone.body
         if self.weights:
             load_weights(self.net, self.weights, self.skeleton, PER_JOINT)
         elif self.backbone_weights:
             place(body, read_state(self.backbone_weights), str(self.backbone_weights), without=CLASSIFIER)
         elif self.pretrained:
-            place(body, imagenet_weights(depth), f"ResNet-{depth} of the hub", without=CLASSIFIER)
+            place(body, imagenet_weights(self.depth), f"ResNet-{self.depth} of the hub", without=CLASSIFIER)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Pass uint8 images (B, 3, h, w) through all parts, with as many regions for each whatever they show.
@@ -162,7 +180,7 @@ class MaskRCNN(PoseMethod):
             (B N, 2) logits of the proposals, (B, K, 56, 56) of the first one's keypoints.
         """
         pyramid, answers = regions.look(self.net, normalise(images))
-        count = min(self.counts.proposals[1], answers.anchors.shape[0])
+        count = min(self.proposals[1], answers.anchors.shape[0])
         best = answers.objectness.topk(count).indices
         boxes = list(answers.anchors[best])
         logits, _ = regions.say_boxes(self.net, pyramid, boxes, self.size)

@@ -36,42 +36,25 @@ BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # of a box's x, y, width and height
 
 @dataclass(frozen=True)
 class Widths:
-    """Channels and depths; the defaults are the paper's.
+    """Channels and depths, named as the method's arguments."""
 
-    Attributes:
-        depth: layers of the ResNet.
-        stem: channels of the ResNet's first convolution.
-        pyramid: channels of every level of the pyramid.
-        box: of the box head's two layers.
-        keypoints: of the keypoint head's convolutions.
-        convs: how many those are.
-    """
-
-    depth: int = 50
-    stem: int = 64
-    pyramid: int = 256
-    box: int = 1024
-    keypoints: int = 512
-    convs: int = 8
+    depth: int
+    width: int
+    pyramid_width: int
+    box_width: int
+    keypoint_width: int
+    keypoint_convs: int
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many regions an image is looked at in; the defaults are the paper's, where a pair is of training and test.
+    """How many regions an image is looked at in, named as the method's arguments."""
 
-    Attributes:
-        before_nms: proposals of each level before non-maximum suppression.
-        proposals: of all levels after it.
-        anchors: on which the proposals are learnt.
-        regions: on which the heads are learnt.
-        people: found at test time.
-    """
-
-    before_nms: tuple[int, int] = (2000, 1000)
-    proposals: tuple[int, int] = (2000, 1000)
-    anchors: int = 256
-    regions: int = 512
-    people: int = 100
+    before_nms: tuple[int, int]
+    proposals: tuple[int, int]
+    rpn_samples: int
+    roi_samples: int
+    most_people: int
 
 
 def frozen_norm(channels: int, device: torch.device | None = None, dtype: torch.dtype | None = None) -> nn.Module:
@@ -148,14 +131,14 @@ class KeypointRCNN(nn.Module):
             counts: How many regions are looked at.
         """
         super().__init__()
-        trunk = Trunk(widths.depth, widths.stem, norm)
+        trunk = Trunk(widths.depth, widths.width, norm)
         layers = {f"layer{i + 1}": name for i, name in enumerate(CUT_LEVELS)}
-        self.backbone = BackboneWithFPN(trunk, layers, trunk.channels, widths.pyramid)
+        self.backbone = BackboneWithFPN(trunk, layers, trunk.channels, widths.pyramid_width)
         self.rpn = RegionProposalNetwork(
             AnchorGenerator(tuple((size,) for size in anchors), (ASPECTS,) * len(anchors)),
-            RPNHead(widths.pyramid, len(ASPECTS)),
+            RPNHead(widths.pyramid_width, len(ASPECTS)),
             *RPN_IOU,
-            counts.anchors,
+            counts.rpn_samples,
             RPN_SHARE,
             dict(zip(("training", "testing"), counts.before_nms, strict=True)),
             dict(zip(("training", "testing"), counts.proposals, strict=True)),
@@ -163,19 +146,19 @@ class KeypointRCNN(nn.Module):
         )
         self.roi_heads = RoIHeads(
             MultiScaleRoIAlign(CUT_LEVELS, BOX_CELLS, SAMPLES),
-            TwoMLPHead(widths.pyramid * BOX_CELLS**2, widths.box),
-            FastRCNNPredictor(widths.box, CLASSES),
+            TwoMLPHead(widths.pyramid_width * BOX_CELLS**2, widths.box_width),
+            FastRCNNPredictor(widths.box_width, CLASSES),
             ROI_IOU,
             ROI_IOU,
-            counts.regions,
+            counts.roi_samples,
             ROI_SHARE,
             BOX_WEIGHTS,
             LEAST_SCORE,
             ROI_NMS,
-            counts.people,
+            counts.most_people,
             keypoint_roi_pool=MultiScaleRoIAlign(CUT_LEVELS, KEYPOINT_CELLS, SAMPLES),
-            keypoint_head=keypoint_head(widths.pyramid, widths.keypoints, widths.convs),
-            keypoint_predictor=KeypointPredictor(widths.keypoints, joints),
+            keypoint_head=keypoint_head(widths.pyramid_width, widths.keypoint_width, widths.keypoint_convs),
+            keypoint_predictor=KeypointPredictor(widths.keypoint_width, joints),
         )
 
     def freeze(self, stages: int) -> None:
