@@ -29,7 +29,7 @@ from methods import maskrcnn_regions as regions
 from methods.base import PoseMethod
 from methods.images import normalise
 from methods.inside import Panel
-from methods.maskrcnn_nets import Counts, KeypointRCNN, Norm, Widths
+from methods.maskrcnn_nets import Align, Counts, KeypointRCNN, Norm, Widths
 from methods.simplebaseline import BLOCKS, IMAGENET_WIDTH, Depth, imagenet_weights
 from methods.weights import load_weights, place, read_state
 
@@ -74,6 +74,7 @@ class MaskRCNN(PoseMethod):
         anchors: tuple[int, ...] = (32, 64, 128, 256, 512),
         norm: Norm = "frozen",
         frozen_stages: int = 2,
+        align: Align = "samples",
         mask: bool = False,
         optimizer: Literal["sgd", "adam"] = "sgd",
         lr: float = 0.02,
@@ -105,6 +106,8 @@ class MaskRCNN(PoseMethod):
             norm: Of the ResNet. ``frozen`` batch norms are part of ImageNet's weights and do not learn; from random
                 weights they would be no norms at all: ``batch``.
             frozen_stages: Parts of the ResNet that do not learn: 1 the stem, 2 the first stage too, as Detectron.
+            align: RoIAlign by torchvision's loop over samples, or by matrix ``products``: the same numbers, sooner
+                where maps are small and there is no GPU.
             mask: Learn masks beside the keypoints; refused while no data set has segments.
             optimizer: The paper's is SGD with momentum.
             lr: Learning rate; SGD's is for 16 images a step and scaled in proportion.
@@ -129,7 +132,7 @@ class MaskRCNN(PoseMethod):
         counts = Counts(before_nms, proposals, rpn_samples, roi_samples, most_people)
         self._refuse(asdict(widths) | asdict(counts), anchors, norm, frozen_stages, mask=mask)
         self.view = WholeImage(input_size, border=BORDER)
-        net = KeypointRCNN(len(skeleton.joints), widths, norm, anchors, counts)
+        net = KeypointRCNN(len(skeleton.joints), widths, norm, anchors, counts, align)
         net.freeze(frozen_stages)
         self.net = net.to(memory_format=torch.channels_last)
 

@@ -21,9 +21,12 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
+from methods.roi_align import ProductRoIAlign
 from methods.simplebaseline import BLOCKS
 
 Norm = Literal["frozen", "batch"]
+Align = Literal["samples", "products"]
+ALIGN: dict[str, Callable[..., nn.Module]] = {"samples": MultiScaleRoIAlign, "products": ProductRoIAlign}
 CUT_LEVELS = ("0", "1", "2", "3")  # of the pyramid, strides 4 to 32; proposals come from stride 64 too
 BOX_CELLS, KEYPOINT_CELLS, SAMPLES = 7, 14, 2  # along each side of what is cut for a head; samples a cell and side
 ASPECTS = (0.5, 1.0, 2.0)  # height by width of the anchors
@@ -120,7 +123,9 @@ def _initialise(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
 class KeypointRCNN(nn.Module):
     """The parts: ``backbone`` with its pyramid, ``rpn`` and ``roi_heads``."""
 
-    def __init__(self, joints: int, widths: Widths, norm: Norm, anchors: Sequence[int], counts: Counts) -> None:
+    def __init__(
+        self, joints: int, widths: Widths, norm: Norm, anchors: Sequence[int], counts: Counts, align: Align
+    ) -> None:
         """Build all with first weights.
 
         Args:
@@ -129,6 +134,7 @@ class KeypointRCNN(nn.Module):
             norm: Of the trunk.
             anchors: Size of the anchors at each level, strides 4 to 64, in pixels of the input.
             counts: How many regions are looked at.
+            align: How RoIAlign is computed.
         """
         super().__init__()
         trunk = Trunk(widths.depth, widths.width, norm)
@@ -145,7 +151,7 @@ class KeypointRCNN(nn.Module):
             RPN_NMS,
         )
         self.roi_heads = RoIHeads(
-            MultiScaleRoIAlign(CUT_LEVELS, BOX_CELLS, SAMPLES),
+            ALIGN[align](CUT_LEVELS, BOX_CELLS, SAMPLES),
             TwoMLPHead(widths.pyramid_width * BOX_CELLS**2, widths.box_width),
             FastRCNNPredictor(widths.box_width, CLASSES),
             ROI_IOU,
@@ -156,7 +162,7 @@ class KeypointRCNN(nn.Module):
             LEAST_SCORE,
             ROI_NMS,
             counts.most_people,
-            keypoint_roi_pool=MultiScaleRoIAlign(CUT_LEVELS, KEYPOINT_CELLS, SAMPLES),
+            keypoint_roi_pool=ALIGN[align](CUT_LEVELS, KEYPOINT_CELLS, SAMPLES),
             keypoint_head=keypoint_head(widths.pyramid_width, widths.keypoint_width, widths.keypoint_convs),
             keypoint_predictor=KeypointPredictor(widths.keypoint_width, joints),
         )
