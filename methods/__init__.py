@@ -7,6 +7,7 @@ from methods.deeppose import DeepPose
 from methods.hourglass import Hourglass
 from methods.hrnet import HRNet
 from methods.ief import IEF
+from methods.maskrcnn import MaskRCNN
 from methods.mean_pose import MeanPose
 from methods.openpose import OpenPose
 from methods.simplebaseline import SimpleBaseline
@@ -19,6 +20,7 @@ METHODS: dict[str, type[PoseMethod]] = {
     "hourglass": Hourglass,
     "hrnet": HRNet,
     "ief": IEF,
+    "maskrcnn": MaskRCNN,
     "mean_pose": MeanPose,
     "openpose": OpenPose,
     "simplebaseline": SimpleBaseline,
