@@ -214,16 +214,13 @@ class MaskRCNN(PoseMethod):
         logits = regions.say_keypoints(self.net, pyramid, boxes, self.size)
         counts = [len(own) for own in boxes]
         joints, peaks = keypoint_targets.decode(logits, torch.cat(boxes))
-        parts = zip(torch.split(joints, counts), torch.split(peaks, counts), scores, batch.to_image, strict=True)
-        return [PosePrediction(apply_affine(j.double(), affine), p, s) for j, p, s, affine in parts]
+        parts = zip(torch.split(joints, counts), torch.split(peaks, counts), scores, boxes, batch.to_image, strict=True)
+        return [PosePrediction(apply_affine(j.double(), a), p, s, _original(b, a)) for j, p, s, b, a in parts]
 
     def detect(self, batch: PoseBatch) -> list[tuple[Tensor, Tensor]]:
         """Find boxes alone, as :meth:`predict` does: each image's (N, 4) in original pixels and their scores (N,)."""
         _, found = self._found(batch)
-        return [
-            (regions.around(apply_affine(regions.corners(boxes.double()), affine)), scores)
-            for (boxes, scores), affine in zip(found, batch.to_image, strict=True)
-        ]
+        return [(_original(boxes, a), scores) for (boxes, scores), a in zip(found, batch.to_image, strict=True)]
 
     def _found(self, batch: PoseBatch) -> tuple[regions.Pyramid, list[tuple[Tensor, Tensor]]]:
         """Return the pyramid, and each image's boxes in input pixels with their scores."""
@@ -232,7 +229,7 @@ class MaskRCNN(PoseMethod):
         return pyramid, regions.find(self.net, pyramid, proposals, self.size)
 
     def inside(self, batch: PoseBatch) -> list[Panel]:
-        """Show the best proposals, the boxes, and the keypoints' maps with the first person's joints."""
+        """Show the best proposals, the boxes, the keypoints' maps and the people."""
         pyramid, answers = regions.look(self.net, normalise(batch.images))
         proposals = regions.propose(self.net, answers, self.size)
         found = regions.find(self.net, pyramid, proposals, self.size)
@@ -242,12 +239,11 @@ class MaskRCNN(PoseMethod):
         joints, _ = keypoint_targets.decode(logits, torch.cat(sure))
         shares = torch.split(logits.flatten(2).softmax(-1).view_as(logits).amax(1), counts)
         maps = [keypoint_targets.paste(own, boxes, self.size) for own, boxes in zip(shares, sure, strict=True)]
-        nobody = joints.new_full((1, *joints.shape[1:]), torch.nan)
-        first = torch.cat([torch.cat([own, nobody])[:1] for own in torch.split(joints, counts)])
         return [
             Panel("proposals", boxes=_stacked([own[:SHOWN_PROPOSALS] for own in proposals])),
             Panel("boxes", boxes=_stacked(sure)),
-            Panel("keypoints", joints=first, maps=torch.stack(maps)[:, None]),
+            Panel("keypoint maps", maps=torch.stack(maps)[:, None]),
+            Panel("people", people=torch.split(joints, counts)),
         ]
 
     def configure_optimizers(self) -> Any:
@@ -272,6 +268,11 @@ class MaskRCNN(PoseMethod):
         if not isinstance(data, PoseDataModule):
             return IMAGES_A_STEP
         return data.batch_size * self.trainer.accumulate_grad_batches * self.trainer.world_size
+
+
+def _original(boxes: Tensor, to_image: Tensor) -> Tensor:
+    """Bring boxes (N, 4) of the input to original pixels."""
+    return regions.around(apply_affine(regions.corners(boxes.double()), to_image))
 
 
 def _stacked(boxes: list[Tensor]) -> Tensor:
