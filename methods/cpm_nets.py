@@ -17,9 +17,10 @@ MIXERS = 3  # wide convolutions of a later stage
 STD = 0.01  # of the initial weights; official prototxt
 
 
-def convolution(into: int, out: int, kernel: int) -> list[nn.Module]:
-    """A convolution and its ReLU."""
-    return [nn.Conv2d(into, out, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
+def convolution(into: int, out: int, kernel: int, *, norm: bool = False) -> list[nn.Module]:
+    """A convolution and its ReLU, a batch norm between them where asked for."""
+    layer = nn.Conv2d(into, out, kernel, padding=kernel // 2)
+    return [layer, *([nn.BatchNorm2d(out)] if norm else []), nn.ReLU(inplace=True)]
 
 
 def trunk(channels: tuple[int, ...], kernel: int, pools: int) -> nn.Sequential:
@@ -111,7 +112,7 @@ def initialise(net: nn.Module, how: Literal["gaussian", "kaiming"]) -> None:
     for layer, after in (pair for sequence in sequences for pair in pairwise([*sequence, nn.Identity()])):
         if not isinstance(layer, nn.Conv2d):
             continue
-        if how == "kaiming" and isinstance(after, nn.ReLU):
+        if how == "kaiming" and isinstance(after, nn.ReLU | nn.BatchNorm2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         else:
             nn.init.normal_(layer.weight, std=STD)

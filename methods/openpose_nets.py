@@ -23,23 +23,24 @@ BIAS_RATE = 2.0  # the learning rate of biases, in that of their weights; biases
 LATER, LATER_CONVS, LATER_KERNEL = 128, 5, 7  # a later branch: five 7x7 convolutions, one 1x1
 
 
-def front(width: float, narrowed: float, pools: int = 3) -> nn.Sequential:
+def front(width: float, narrowed: float, pools: int = 3, *, norm: bool = False) -> nn.Sequential:
     """The convolutions that all stages share.
 
     Args:
         width: Factor of VGG's channels.
         narrowed: Factor of the channels that stages see.
         pools: How many of VGG's first three poolings there are.
+        norm: Batch norm behind every convolution.
     """
     layers: list[nn.Module] = []
     into = 3
     for i, group in enumerate(VGG):
         layers += [nn.MaxPool2d(2)] if 0 < i <= pools else []
         for out in group:
-            layers += convolution(into, scaled(out, width), 3)
+            layers += convolution(into, scaled(out, width), 3, norm=norm)
             into = scaled(out, width)
     for out in NARROWED:
-        layers += convolution(into, scaled(out, narrowed), 3)
+        layers += convolution(into, scaled(out, narrowed), 3, norm=norm)
         into = scaled(out, narrowed)
     return nn.Sequential(*layers)
 
@@ -49,22 +50,35 @@ def scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def branch(into: int, out: int, convs: int, kernel: int, channels: int, wide: int) -> nn.Sequential:
+def branch(
+    into: int, out: int, convs: int, kernel: int, channels: int, wide: int, *, norm: bool = False
+) -> nn.Sequential:
     """One branch of one stage: equal convolutions, a 1x1, and a 1x1 that answers."""
     layers: list[nn.Module] = []
     for i in range(convs):
-        layers += convolution(channels if i else into, channels, kernel)
-    return nn.Sequential(*layers, *convolution(channels, wide, 1), nn.Conv2d(wide, out, 1))
+        layers += convolution(channels if i else into, channels, kernel, norm=norm)
+    return nn.Sequential(*layers, *convolution(channels, wide, 1, norm=norm), nn.Conv2d(wide, out, 1))
 
 
 class Stage(nn.Module):
     """Two branches that read the same."""
 
-    def __init__(self, into: int, fields: int, maps: int, convs: int, kernel: int, channels: int, wide: int) -> None:
+    def __init__(
+        self,
+        into: int,
+        fields: int,
+        maps: int,
+        convs: int,
+        kernel: int,
+        channels: int,
+        wide: int,
+        *,
+        norm: bool = False,
+    ) -> None:
         """Give the channels that it reads and answers."""
         super().__init__()
-        self.fields = branch(into, fields, convs, kernel, channels, wide)
-        self.maps = branch(into, maps, convs, kernel, channels, wide)
+        self.fields = branch(into, fields, convs, kernel, channels, wide, norm=norm)
+        self.maps = branch(into, maps, convs, kernel, channels, wide, norm=norm)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return fields and maps."""
@@ -84,6 +98,7 @@ class OpenPoseNet(nn.Module):
         convs: int = LATER_CONVS,
         front_width: float = 1.0,
         pools: int = 3,
+        norm: bool = False,
     ) -> None:
         """Build it.
 
@@ -96,12 +111,14 @@ class OpenPoseNet(nn.Module):
             convs: How many of these a branch has.
             front_width: Factor of VGG's channels.
             pools: Each halves the maps.
+            norm: Batch norm behind every convolution but those that answer.
         """
         super().__init__()
-        self.front = front(front_width, width, pools)
+        self.front = front(front_width, width, pools, norm=norm)
         seen, first, wide, later = (scaled(c, width) for c in (NARROWED[-1], FIRST, FIRST_WIDE, LATER))
-        stack = [Stage(seen, fields, maps, 3, 3, first, wide)]
-        stack += [Stage(fields + maps + seen, fields, maps, convs, kernel, later, later) for _ in range(stages - 1)]
+        stack = [Stage(seen, fields, maps, 3, 3, first, wide, norm=norm)]
+        into = fields + maps + seen
+        stack += [Stage(into, fields, maps, convs, kernel, later, later, norm=norm) for _ in range(stages - 1)]
         self.stages = nn.ModuleList(stack)
 
     def forward(self, pixels: Tensor) -> list[tuple[Tensor, Tensor]]:

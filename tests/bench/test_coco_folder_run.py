@@ -51,6 +51,22 @@ def test_methods_train_and_are_scored_on_joints_nobody_knew(method, folder, tmp_
     assert load_method(path.parent / cell.id / "last.ckpt").skeleton == DATASETS["birds"].skeleton
 
 
+WHOLE = {
+    "openpose": ["--method.size", "32", "--method.input_size", "[64, 96]", "--method.least_peak", "0.01"],
+    "maskrcnn": ["--method.input_size", "[64, 96]", "--method.width", "8", "--method.pyramid_width", "8"],
+}
+
+
+@pytest.mark.parametrize("method", WHOLE)
+def test_methods_of_whole_images_train_and_are_scored_on_joints_nobody_knew(method, folder, tmp_path):
+    cell = resolve(method, "small", "birds", [*WHOLE[method], *FEW])
+    path = run(cell, tmp_path / "out", Tracking(mode="disabled"), say=lambda line: None)
+    record = RunRecord.read(path)
+    assert record.metrics["ap"].n == 6 and (path.parent / record.id / "people.jpg").is_file()
+    stored = json.loads((path.parent / record.predictions.path).read_text())
+    assert all(len(one["keypoints"]) == 15 and one["category_id"] == 7 for one in stored)
+
+
 def test_the_mean_pose_of_equal_birds_finds_all(folder, tmp_path):
     path = run(
         resolve("mean_pose", "small", "birds"), tmp_path / "out", Tracking(mode="disabled"), say=lambda line: None
