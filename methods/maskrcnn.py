@@ -41,6 +41,10 @@ PER_JOINT = {
     r"roi_heads\.keypoint_predictor\.kps_score_lowres\.bias": 0,
     r"roi_heads\.keypoint_predictor\.kps_score_lowres\.weight": 1,
 }
+OLD_NAMES = {  # of older versions of torchvision, from when its files are
+    r"(backbone\.fpn\.(?:inner|layer)_blocks\.\d)\.(weight|bias)": r"\1.0.\2",
+    r"rpn\.head\.conv\.(weight|bias)": r"rpn.head.conv.0.0.\1",
+}
 MOMENTUM = 0.9
 IMAGES_A_STEP = 16  # that the paper's learning rate is for
 WARM_UP_FROM = 1 / 3  # of the learning rate; Detectron's configuration
@@ -168,7 +172,7 @@ class MaskRCNN(PoseMethod):
         """Start from a whole network's file, or the ResNet from a file or from ImageNet."""
         body = self.net.backbone.body
         if self.weights:
-            load_weights(self.net, self.weights, self.skeleton, PER_JOINT)
+            load_weights(self.net, self.weights, self.skeleton, PER_JOINT, renamed=OLD_NAMES)
         elif self.backbone_weights:
             place(body, read_state(self.backbone_weights), str(self.backbone_weights), without=CLASSIFIER)
         elif self.pretrained:

@@ -95,7 +95,13 @@ def joint_rows(skeleton: Skeleton, count: int, source: str) -> list[int]:
 
 
 def load_weights(
-    net: nn.Module, path: Path, skeleton: Skeleton, per_joint: Mapping[str, int], *, unused: str = "(?!)"
+    net: nn.Module,
+    path: Path,
+    skeleton: Skeleton,
+    per_joint: Mapping[str, int],
+    *,
+    unused: str = "(?!)",
+    renamed: Mapping[str, str] | None = None,
 ) -> None:
     """Load a pose network whole from a file of its authors.
 
@@ -106,11 +112,14 @@ def load_weights(
         per_joint: The axis along which an entry has one slice a joint, by a regular expression of its name; the first
             expression must match an entry of every file.
         unused: Entries of the file that no pass of the authors' network uses, a regular expression.
+        renamed: What became of older names: a regular expression of the whole name, and what takes its place.
 
     Raises:
         DataError: naming what does not fit, or why joints cannot be matched.
     """
     state = {name: tensor for name, tensor in read_state(path).items() if not re.fullmatch(unused, name)}
+    for old, new in (renamed or {}).items():
+        state = {re.sub(rf"^{old}$", new, name): tensor for name, tensor in state.items()}
     axes = {name: axis for name in state for pattern, axis in per_joint.items() if re.fullmatch(pattern, name)}
     if not axes:
         place(net, state, str(path))  # the head is missing, and named

@@ -1,5 +1,6 @@
 """Mask R-CNN: the fidelity checklist, items 1 to 3 and 9 to 13, torchvision's network beside it, and refusals."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -220,6 +221,19 @@ def test_the_learning_rate_warms_up_and_falls_twice():  # item 13
     for thousands, factor in ((59, 1), (61, 0.1), (79, 0.1), (81, 0.01)):
         method.budget_spent = thousands / 90
         assert rate(1000) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_file_with_torchvisions_names_is_taken_whole_and_joints_by_their_names(old, tmp_path):
+    trained = {name: tensor + 1 for name, tensor in small().net.state_dict().items()}
+    named = {name.replace("rpn.head.conv.0.0.", "rpn.head.conv."): tensor for name, tensor in trained.items()}
+    for kind in ("inner_blocks", "layer_blocks"):
+        named = {re.sub(rf"{kind}\.(\d)\.0\.", rf"{kind}.\1.", name): tensor for name, tensor in named.items()}
+    torch.save(named if old else trained, tmp_path / "theirs.pt")
+    ours = small(weights=tmp_path / "theirs.pt")
+    ours.before_fit(None)
+    for name, tensor in ours.net.state_dict().items():
+        torch.testing.assert_close(tensor, trained[name])
 
 
 @pytest.mark.parametrize("images", [4, 16])
