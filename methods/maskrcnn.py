@@ -107,8 +107,9 @@ class MaskRCNN(PoseMethod):
             roi_samples: Regions of an image that the heads are learnt on, a quarter of them people at most.
             most_people: Found in an image at test time.
             anchors: Size of the anchors at strides 4, 8, 16, 32 and 64, in pixels of the input.
-            norm: Of the ResNet. ``frozen`` batch norms are part of ImageNet's weights and do not learn; from random
-                weights they would be no norms at all: ``batch``.
+            norm: ``frozen`` batch norms are part of the ResNet's ImageNet weights and do not learn; nothing else has any,
+                and from random weights they would be no norms at all. ``batch`` norms learn, and stand in pyramid and
+                keypoint head too: without them there two thirds of the box head's units died in the small preset.
             frozen_stages: Parts of the ResNet that do not learn: 1 the stem, 2 the first stage too, as Detectron.
             align: RoIAlign by torchvision's loop over samples, or by matrix ``products``: the same numbers, sooner
                 where maps are small and there is no GPU.
@@ -202,13 +203,17 @@ class MaskRCNN(PoseMethod):
         said = regions.say_boxes(self.net, pyramid, [one.boxes for one in samples], self.size)
         classifier, box = regions.box_losses(self.net, *said, samples, truth)
         boxes, cells = regions.keypoint_regions(samples, truth)
-        logits = regions.say_keypoints(self.net, pyramid, boxes, self.size)
+        keypoints = pyramid["0"].sum() * 0
+        if len(cells):
+            keypoints = keypoint_targets.cross_entropy(
+                regions.say_keypoints(self.net, pyramid, boxes, self.size), cells
+            )
         return {
             "rpn_objectness": objectness,
             "rpn_box": rpn_box,
             "classifier": classifier,
             "box": box,
-            "keypoints": keypoint_targets.cross_entropy(logits, cells),
+            "keypoints": keypoints,
         }
 
     def predict(self, batch: PoseBatch) -> list[PosePrediction]:

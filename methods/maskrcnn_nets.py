@@ -103,13 +103,13 @@ class KeypointPredictor(nn.Module):
         return F.interpolate(self.kps_score_lowres(x), scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
-def keypoint_head(into: int, width: int, convs: int) -> nn.Sequential:
-    """Stack 3x3 convolutions, a ReLU behind each."""
+def keypoint_head(into: int, width: int, convs: int, norm: Norm) -> nn.Sequential:
+    """Stack 3x3 convolutions, a ReLU behind each, and before it a norm where norms learn."""
     layers: list[nn.Module] = []
     for i in range(convs):
-        conv = nn.Conv2d(width if i else into, width, 3, 1, 1)
+        conv = nn.Conv2d(width if i else into, width, 3, 1, 1, bias=norm == "frozen")
         _initialise(conv)
-        layers += [conv, nn.ReLU(inplace=True)]
+        layers += [conv, *([] if norm == "frozen" else [nn.BatchNorm2d(width)]), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
@@ -131,7 +131,7 @@ class KeypointRCNN(nn.Module):
         Args:
             joints: Maps of the keypoint head.
             widths: Channels and depths.
-            norm: Of the trunk.
+            norm: Of the trunk; one that learns stands in the pyramid and in the keypoint head too.
             anchors: Size of the anchors at each level, strides 4 to 64, in pixels of the input.
             counts: How many regions are looked at.
             align: How RoIAlign is computed.
@@ -139,7 +139,9 @@ class KeypointRCNN(nn.Module):
         super().__init__()
         trunk = Trunk(widths.depth, widths.width, norm)
         layers = {f"layer{i + 1}": name for i, name in enumerate(CUT_LEVELS)}
-        self.backbone = BackboneWithFPN(trunk, layers, trunk.channels, widths.pyramid_width)
+        self.backbone = BackboneWithFPN(
+            trunk, layers, trunk.channels, widths.pyramid_width, norm_layer=None if norm == "frozen" else nn.BatchNorm2d
+        )
         self.rpn = RegionProposalNetwork(
             AnchorGenerator(tuple((size,) for size in anchors), (ASPECTS,) * len(anchors)),
             RPNHead(widths.pyramid_width, len(ASPECTS)),
@@ -163,7 +165,7 @@ class KeypointRCNN(nn.Module):
             ROI_NMS,
             counts.most_people,
             keypoint_roi_pool=ALIGN[align](CUT_LEVELS, KEYPOINT_CELLS, SAMPLES),
-            keypoint_head=keypoint_head(widths.pyramid_width, widths.keypoint_width, widths.keypoint_convs),
+            keypoint_head=keypoint_head(widths.pyramid_width, widths.keypoint_width, widths.keypoint_convs, norm),
             keypoint_predictor=KeypointPredictor(widths.keypoint_width, joints),
         )
 
