@@ -31,6 +31,16 @@ def test_a_peak_is_above_its_four_neighbours_and_the_threshold():
     np.testing.assert_allclose(found.cells, [[2, 2], [3, 3]])
 
 
+def test_of_near_peaks_of_a_part_the_later_is_dropped_and_one_dropped_drops_nobody():
+    maps = np.zeros((2, 12, 5))
+    for row in (1, 3, 5, 9):  # each 2 cells below the one before, the last 4
+        maps[0, row, 2] = 0.5
+    maps[1, 2, 2] = 0.5  # another part's peak is near nobody
+    assert find_peaks(maps).cells[:, 1].tolist() == [1, 3, 5, 9, 2]
+    assert find_peaks(maps, apart=2.0).cells[:, 1].tolist() == [1, 5, 9, 2]
+    assert find_peaks(maps, apart=1.9).cells[:, 1].tolist() == [1, 3, 5, 9, 2]
+
+
 def scored(scores):
     """Candidates of two parts and accepted pairs between them, by a matrix of scores (0: not accepted)."""
     scores = np.array(scores)
