@@ -107,7 +107,7 @@ class MaskRCNN(PoseMethod):
             roi_samples: Regions of an image that the heads are learnt on, a quarter of them people at most.
             most_people: Found in an image at test time.
             anchors: Size of the anchors at strides 4, 8, 16, 32 and 64, in pixels of the input.
-            norm: ``frozen`` batch norms are part of the ResNet's ImageNet weights and do not learn; nothing else has any,
+            norm: ``frozen`` batch norms are part of the ResNet's ImageNet weights and do not learn; no more are added,
                 and from random weights they would be no norms at all. ``batch`` norms learn, and stand in pyramid and
                 keypoint head too: without them there two thirds of the box head's units died in the small preset.
             frozen_stages: Parts of the ResNet that do not learn: 1 the stem, 2 the first stage too, as Detectron.
