@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+DIAGONAL = ("left_shoulder", "right_hip")  # whose distance is the pose's diameter
+SIDES = {"flic11": 1.0}  # box sides in diameters, chosen in the paper on 50 held-out images ...
+OTHER_SIDE = 2.0  # ... 2 on LSP, and by us on whatever else
+LEAST_DIAMETER = 0.15  # of the region's longer side (unknown -> our choice): boxes do not follow a torso seen end on
 DETECTED = 0.2  # diameters: the distance by which the paper chooses the number of stages, and the size of the boxes
 
 
@@ -84,6 +88,29 @@ def cut(pixels: Tensor, centre: Tensor, size: Tensor, side: int) -> Tensor:
     pieces = F.grid_sample(pixels, grid.flatten(1, 2), align_corners=False)  # (B, 3, N * side, side): one tall piece
     pieces = pieces.view(b, -1, n, side, side).transpose(1, 2).flatten(0, 1)
     return pieces.contiguous(memory_format=torch.channels_last)
+
+
+def taught(
+    truth: Tensor, labelled: Tensor, joints: Tensor, centre: Tensor, size: Tensor, *, inside: bool
+) -> tuple[Tensor, Tensor]:
+    """Say where all joints are in each box, and which of them the box teaches.
+
+    Args:
+        truth: (B, K, 2) input pixels.
+        labelled: (B, K).
+        joints: (B, N) whose boxes these are.
+        centre: (B, N, 2) of the boxes.
+        size: (B, N, 2).
+        inside: A box also teaches the other joints in it.
+
+    Returns:
+        (B, N, K, 2) in-box coordinates, and (B, N, K) bool.
+    """
+    where = into_box(truth[:, None], centre[:, :, None], size[:, :, None])
+    which = F.one_hot(joints, truth.shape[1]).bool()
+    if inside:
+        which = which | (where.abs() <= 0.5).all(-1)
+    return where, which & labelled[:, None]
 
 
 class Residuals:

@@ -22,16 +22,11 @@ from data.views import PersonCrop
 from methods import cascade
 from methods.alexnet import AlexNet, inherit_weights
 from methods.base import PoseMethod
-from methods.cascade import Residuals, diameter, into_box, out_of_box, pixel_size
 from methods.images import normalise
 from methods.inside import Panel
 
 MEAN_COLOUR = (124, 116, 104)  # what is beyond the image (unknown -> our choice): ImageNet's mean, 0 when normalised
 PERSON_PADDING = 1.25  # of the person's box (unknown -> the classic code's); the whole image is not padded
-DIAGONAL = ("left_shoulder", "right_hip")  # whose distance is the pose's diameter
-SIDES = {"flic11": 1.0}  # box sides in diameters, chosen in the paper on 50 held-out images ...
-OTHER_SIDE = 2.0  # ... 2 on LSP, and by us on whatever else
-LEAST_DIAMETER = 0.15  # of the region's longer side (unknown -> our choice): boxes do not follow a torso seen end on
 
 
 class DeepPose(PoseMethod):
@@ -60,6 +55,7 @@ class DeepPose(PoseMethod):
         crops: int = 1,
         measured_on: int | None = None,
         inherit: bool = False,
+        teachers: Literal["own", "inside"] = "own",
         optimizer: Literal["adagrad", "adam"] = "adagrad",
         lr: float = 5e-4,
         lr_left: float = 1.0,
@@ -83,6 +79,7 @@ class DeepPose(PoseMethod):
                 One makes the paper's mini-batch of 128 samples of 128 images.
             measured_on: How many training people a stage's errors are measured on; all where None.
             inherit: A stage begins with the weights of the one before, but for its last layer; the paper is silent.
+            teachers: Of a later stage: a box's ``own`` joint, as in the paper, or all labelled ones ``inside`` it too.
             optimizer: The paper's is Adagrad.
             lr: Learning rate.
             lr_left: What is left of it at the end of each stage's training; it falls evenly and starts anew.
@@ -92,14 +89,15 @@ class DeepPose(PoseMethod):
         """
         super().__init__(skeleton)
         self.size, self.detail, self.crops, self.measured_on, self.inherit = size, detail, crops, measured_on, inherit
-        self.side = SIDES.get(skeleton.name, OTHER_SIDE) if side is None else side
+        self.side = cascade.SIDES.get(skeleton.name, cascade.OTHER_SIDE) if side is None else side
         self.stage_shares, self.optimizer, self.lr, self.lr_left = stage_shares, optimizer, lr, lr_left
+        self.teachers = teachers
         self._refuse()
         whole = (initial_box or ("image" if skeleton.name == "lsp14" else "person")) == "image"
         padding, region = 1.0 if whole else PERSON_PADDING, (detail * size, detail * size)
         self.view = PersonCrop(region, padding=padding, stretch=True, whole=whole, border=MEAN_COLOUR)
         k, later = len(skeleton.joints), len(stage_shares)
-        self.diagonal = [skeleton.joints.index(name) for name in DIAGONAL]
+        self.diagonal = [skeleton.joints.index(name) for name in cascade.DIAGONAL]
         nets = [AlexNet(2 * k, size, width, hidden, stem_stride, norm, dropout) for _ in range(1 + later)]
         self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)
         self.register_buffer("means", torch.zeros(later, k, 2))
@@ -109,7 +107,7 @@ class DeepPose(PoseMethod):
 
     def _refuse(self) -> None:
         """Raise DataError for settings that cannot work together."""
-        missing = [name for name in DIAGONAL if name not in self.skeleton.joints]
+        missing = [name for name in cascade.DIAGONAL if name not in self.skeleton.joints]
         if missing:
             raise DataError(f"{self.skeleton.name}: has no {' and no '.join(missing)}; DeepPose measures poses by them")
         numbers = {name: getattr(self, name) for name in ("size", "detail", "crops", "measured_on")}
@@ -151,19 +149,19 @@ class DeepPose(PoseMethod):
         """
         region = pixels.new_tensor(pixels.shape[:1:-1])  # w, h
         answers = self.nets[0](F.avg_pool2d(pixels, self.detail)).float().unflatten(-1, (-1, 2))
-        poses = [out_of_box(answers, region / 2, region)]
+        poses = [cascade.out_of_box(answers, region / 2, region)]
         which = torch.tensor(joints or range(poses[0].shape[1]), device=pixels.device).expand(len(pixels), -1)
         for net in self.nets[1:stages]:
             pose, size = poses[-1].clone(), self.side * self._unit(poses[-1], pixel)
             at = which[..., None].expand(-1, -1, 2)
             centre = pose.gather(1, at)
-            moved = out_of_box(self._offsets(net, pixels, centre, size, which), centre, size)
+            moved = cascade.out_of_box(self._offsets(net, pixels, centre, size, which), centre, size)
             poses.append(pose.scatter(1, at, moved))
         return poses
 
     def _unit(self, pose: Tensor, pixel: Tensor) -> Tensor:
         """Return the diameter (B, 1, 2) of predicted poses, in input pixels."""
-        return diameter(pose, pixel, self.diagonal, LEAST_DIAMETER * self._longer(pixel))
+        return cascade.diameter(pose, pixel, self.diagonal, cascade.LEAST_DIAMETER * self._longer(pixel))
 
     def _longer(self, pixel: Tensor) -> Tensor:
         """Return the longer side (B,) of the region looked at, in original pixels."""
@@ -179,11 +177,14 @@ class DeepPose(PoseMethod):
     def _offsets(self, net: nn.Module, pixels: Tensor, centre: Tensor, size: Tensor, joints: Tensor) -> Tensor:
         """Return what a network says of the joints (B, N), each in its own box: (B, N, 2) in-box coordinates.
 
-        A network has outputs for all joints; others than a box's are not used or trained (unknown -> one a stage).
+        A network has outputs for all joints; others than a box's are not used (unknown -> one network a stage).
         """
-        answers = net(cascade.cut(pixels, centre, size, self.size)).float().unflatten(-1, (-1, 2))  # (B * N, K, 2)
-        own: Tensor = answers[torch.arange(len(answers), device=answers.device), joints.flatten()]
-        return own.view_as(centre)
+        return self._answers(net, pixels, centre, size).gather(2, joints[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+
+    def _answers(self, net: nn.Module, pixels: Tensor, centre: Tensor, size: Tensor) -> Tensor:
+        """Return what a network says of all joints in each box: (B, N, K, 2) in-box coordinates."""
+        answers: Tensor = net(cascade.cut(pixels, centre, size, self.size)).float()
+        return answers.view(*centre.shape[:2], -1, 2)
 
     def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
         """Squared distance in units of the box, of the stage being trained: a mean where the paper sums."""
@@ -192,9 +193,10 @@ class DeepPose(PoseMethod):
         truth, labelled = batch.joints[:, 0], batch.visible[:, 0] > 0
         if stage == 0:
             answers = self.nets[0](normalise(F.avg_pool2d(batch.images.float(), self.detail))).float().view_as(truth)
-            error = answers - into_box(truth, (region := truth.new_tensor(batch.images.shape[:1:-1])) / 2, region)
+            region = truth.new_tensor(batch.images.shape[:1:-1])
+            error = answers - cascade.into_box(truth, region / 2, region)
         else:
-            pixels, pixel = normalise(batch.images), pixel_size(batch.to_image)
+            pixels, pixel = normalise(batch.images), cascade.pixel_size(batch.to_image)
             error, labelled = self._error_of_offsets(stage, pixels, pixel, truth, labelled)
         squared = error.square().sum(-1).where(labelled, 0.0)
         return {f"stage{stage + 1}": squared.sum() / labelled.sum().clamp(min=1)}
@@ -205,21 +207,19 @@ class DeepPose(PoseMethod):
         """Simulate where the stages before might look for some joints, and let this one say where they are.
 
         The boxes are as large as those stages' own poses of these people make them (unknown -> as at test time).
-
-        Returns:
-            The error (B, crops, 2) in units of the box, and whether the joint is labelled.
+        Returns the error (B, crops, K, 2) in units of the box, and which of them teach.
         """
         with torch.no_grad():
             unit = self._unit(self._frozen(pixels, pixel, stage, self.diagonal), pixel)
         weights = torch.where(labelled.any(-1, keepdim=True), labelled.float(), 1.0)
         joints = torch.multinomial(weights, self.crops, replacement=True)
-        truth = truth.gather(1, joints[..., None].expand(-1, -1, 2))
-        centre = truth + self._region(pixel) * cascade.simulate(
+        own = truth.gather(1, joints[..., None].expand(-1, -1, 2))
+        centre = own + self._region(pixel) * cascade.simulate(
             self.means[stage - 1][joints], self.covariances[stage - 1][joints]
         )
-        size = self.side * unit
-        offsets = self._offsets(self.nets[stage], pixels, centre, size, joints)
-        return offsets - into_box(truth, centre, size), labelled.gather(1, joints)
+        size = (self.side * unit).expand_as(centre)
+        where, teach = cascade.taught(truth, labelled, joints, centre, size, inside=self.teachers == "inside")
+        return self._answers(self.nets[stage], pixels, centre, size) - where, teach
 
     def _frozen(self, pixels: Tensor, pixel: Tensor, stages: int, joints: Sequence[int] | None = None) -> Tensor:
         """Return the last pose of the first ``stages``, which are trained: without their dropout."""
@@ -230,11 +230,11 @@ class DeepPose(PoseMethod):
     def _measure(self, stage: int, batch: PoseBatch) -> None:
         """Measure the errors of the stages before ``stage`` where that was not yet done: when a stage begins."""
         for done in range(int(self.measured), stage):
-            residuals = Residuals(len(self.skeleton.joints))
+            residuals = cascade.Residuals(len(self.skeleton.joints))
             data = getattr(self._trainer, "datamodule", None)  # without one, the batch must do
             for part in [batch] if data is None else data.inputs("train").evenly(self.measured_on, len(batch)):
                 part = part.to(self.device)
-                pixel = pixel_size(part.to_image)
+                pixel = cascade.pixel_size(part.to_image)
                 pose = self._frozen(normalise(part.images), pixel, done + 1)
                 residuals.add((pose - part.joints[:, 0]) / self._region(pixel), part.visible[:, 0] > 0)
             self.means[done], self.covariances[done] = residuals.mean, residuals.covariance
@@ -254,7 +254,7 @@ class DeepPose(PoseMethod):
         hits = torch.zeros(self.ready, dtype=torch.long)
         for part in data.inputs("val").evenly(None, data.batch_size):
             part = part.to(self.device)
-            pixel = pixel_size(part.to_image)
+            pixel = cascade.pixel_size(part.to_image)
             poses = torch.stack(self._poses(normalise(part.images), pixel, self.ready))
             hits += cascade.detected(poses, part.joints[:, 0], part.visible[:, 0] > 0, pixel, self.diagonal).cpu()
         self.chosen.fill_(cascade.improving(hits.tolist()))
@@ -271,14 +271,14 @@ class DeepPose(PoseMethod):
 
     def _after(self, batch: PoseBatch, stages: int) -> list[list[PosePrediction]]:
         """Return the answers of each of the first ``stages``, in pixels of the images."""
-        poses = self._poses(normalise(batch.images), pixel_size(batch.to_image), stages)
+        poses = self._poses(normalise(batch.images), cascade.pixel_size(batch.to_image), stages)
         found = [apply_affine(pose.double(), batch.to_image) for pose in poses]
         ones = torch.ones(found[0].shape[1], device=found[0].device)
         return [[PosePrediction(joints[None], ones[None], ones[:1]) for joints in each] for each in found]
 
     def inside(self, batch: PoseBatch) -> list[Panel]:
         """Show the pose after each stage, and the boxes that the next one looks into."""
-        pixel = pixel_size(batch.to_image)
+        pixel = cascade.pixel_size(batch.to_image)
         poses = self._poses(normalise(batch.images), pixel, self.ready)
         panels = [Panel("stage 1", joints=poses[0])]
         for i, (before, pose) in enumerate(pairwise(poses), 2):

@@ -24,7 +24,7 @@ from methods.cpm_nets import initialise
 from methods.images import GREY, centred_bgr
 from methods.inside import Panel
 from methods.openpose_nets import OpenPoseNet, begin_as_vgg, parameter_groups
-from methods.paf import LEAST_AGREEING, LEAST_ALONG, LIMB_WIDTH, SIGMA, draw_fields, draw_parts, strongest
+from methods.paf import LEAST_AGREEING, LEAST_ALONG, LIMB_WIDTH, SIGMA, draw_fields, draw_parts, in_view, strongest
 from methods.parts import parts_of
 from methods.people import (
     LEAST_MEAN,
@@ -194,7 +194,9 @@ class OpenPose(PoseMethod):
 
     def targets(self, batch: PoseBatch, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Draw everybody: fields (B, 2 L, h, w) and maps (B, M + 1, h, w)."""
-        joints, visible = self.parts.of(batch.joints, batch.visible)
+        h, w = (side * self.stride for side in size)
+        reach = max(4 * self.sigma, 2 * self.stride * (self.limb_width + 1))  # beyond what either draws
+        joints, visible = self.parts.of(*in_view(batch.joints, batch.visible, (h, w), reach))
         paper = self.overlap == "paper"
         fields = draw_fields(
             joints,

@@ -58,6 +58,28 @@ OPENPOSE_LIMBS = Limbs(
 )  # fmt: skip
 
 
+def in_view(joints: Tensor, visible: Tensor, size: tuple[int, int], reach: float) -> tuple[Tensor, Tensor]:
+    """Leave out whoever cannot be seen in any map of a batch, so that less is drawn.
+
+    Args:
+        joints: (B, P, K, 2) input pixels.
+        visible: (B, P, K).
+        size: (h, w) of the input.
+        reach: Pixels from a joint or limb within which it draws.
+
+    Returns:
+        The same of the people (B, P', K) whose labelled joints' extent comes that near; order kept, padded as before.
+    """
+    labelled = (visible > 0)[..., None]
+    low = joints.masked_fill(~labelled, torch.inf).amin(2) - reach  # (B, P, 2); infinite where nothing is labelled
+    high = joints.masked_fill(~labelled, -torch.inf).amax(2) + reach
+    near = ((low < low.new_tensor(size[::-1])) & (high > 0)).all(-1)
+    first = (~near).int().argsort(1, stable=True)[:, : max(1, int(near.sum(1).max()))]
+    chosen = visible.gather(1, first[..., None].expand(-1, -1, visible.shape[2]))
+    chosen = chosen * near.gather(1, first)[..., None]
+    return joints.gather(1, first[..., None, None].expand(-1, -1, *joints.shape[2:])), chosen
+
+
 def draw_parts(
     joints: Tensor,
     visible: Tensor,

@@ -17,6 +17,7 @@ from methods.cascade import (
     out_of_box,
     pixel_size,
     simulate,
+    taught,
 )
 
 
@@ -138,3 +139,18 @@ def test_joints_are_detected_within_a_fifth_of_the_true_torso():
 )
 def test_stages_are_kept_while_each_finds_more_than_the_one_before(found, kept):
     assert improving(found) == kept
+
+
+def test_a_box_teaches_its_own_joint_or_all_labelled_ones_inside_it():
+    truth = torch.tensor([[[10.0, 10.0], [12.0, 10.0], [13.1, 10.0], [10.0, 11.0]]])
+    labelled = torch.tensor([[True, True, True, False]])
+    joints, centre, size = (
+        torch.tensor([[0, 2]]),
+        torch.tensor([[[10.0, 10.0], [30.0, 10.0]]]),
+        torch.full((1, 2, 2), 6.0),
+    )
+    where, own = taught(truth, labelled, joints, centre, size, inside=False)
+    assert own.tolist() == [[[True, False, False, False], [False, False, True, False]]]
+    torch.testing.assert_close(where[0, 0, 1], torch.tensor([2 / 6, 0.0]))
+    _, inside = taught(truth, labelled, joints, centre, size, inside=True)
+    assert inside.tolist() == [[[True, True, False, False], [False, False, True, False]]]

@@ -16,6 +16,7 @@ from data.skeletons import COCO17, MPII16
 from data.types import DataError, Person, PoseBatch, PosePrediction, PoseSample
 from data.views import Look, SceneCrop
 from methods.openpose import OpenPose
+from methods.paf import draw_fields, draw_parts, in_view
 from methods.parts import parts_of
 from tests.conftest import Picture
 
@@ -127,6 +128,24 @@ def standing(x, y, height, seed):
 def scene():
     people = (standing(110, 120, 180, 0), standing(290, 140, 200, 1), standing(480, 150, 160, 2))
     return PoseSample(7, Picture(np.zeros((300, 600, 3), np.uint8)), (300, 600), people)
+
+
+def test_whoever_is_out_of_view_is_not_drawn_and_the_targets_are_the_same():
+    generator = torch.Generator().manual_seed(0)
+    joints = torch.rand(3, 6, 17, 2, generator=generator) * 60 + torch.randint(
+        -250, 250, (3, 6, 1, 2), generator=generator
+    )
+    visible = torch.randint(0, 3, (3, 6, 17), generator=generator).float()
+    for overlap in ("paper", "code"):
+        method, inputs = small(overlap=overlap), replace(batch(3), joints=joints, visible=visible)
+        kept, seen = in_view(joints, visible, (64, 64), 32.0)
+        assert kept.shape[1] < 6 and seen.shape == kept.shape[:3]
+        everybody = method.parts.of(joints, visible)
+        modes = ("mean", "max") if overlap == "paper" else ("last", "sum")
+        fields, maps = method.targets(inputs, (8, 8))
+        torch.testing.assert_close(fields, draw_fields(*everybody, (8, 8), method.parts.limbs, modes[0]))
+        torch.testing.assert_close(maps, draw_parts(*everybody, (8, 8), modes[1]))
+        assert maps[:, :-1].any()
 
 
 def test_people_are_found_again_from_their_own_maps_and_fields():
