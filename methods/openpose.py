@@ -120,13 +120,11 @@ class OpenPose(PoseMethod):
         super().__init__(skeleton)
         self.size, self.at_one, self.stride, self.scales = size, tuple(input_size), 2**pools, scales
         self.sigma, self.limb_width, self.overlap, self.matching = sigma, limb_width, overlap, matching
-        self.least_peak, self.least_pair = least_peak, (least_along, least_agreeing)
-        self.least_person = (least_parts, least_mean)
+        self.least_pair, self.least_person = (least_along, least_agreeing), (least_parts, least_mean)
         self.optimizer, self.lr, self.later_rate = optimizer, lr, later_rate
         self.weight_decay, self.lr_drops = weight_decay, lr_drops
         self._refuse(stages, pools, kernel, person_height)
-        self.parts = parts_of(skeleton)
-        self.finest = max(scales)
+        self.parts, self.finest, self.least_peak = parts_of(skeleton), max(scales), least_peak
         h, w = (round(self.finest * side) for side in self.at_one)
         self.view = WholeImage((h, w), border=(GREY,) * 3)
         self.train_view = SceneCrop((size, size), border=(GREY,) * 3, height=person_height)

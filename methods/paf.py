@@ -74,7 +74,7 @@ def in_view(joints: Tensor, visible: Tensor, size: tuple[int, int], reach: float
     low = joints.masked_fill(~labelled, torch.inf).amin(2) - reach  # (B, P, 2); infinite where nothing is labelled
     high = joints.masked_fill(~labelled, -torch.inf).amax(2) + reach
     near = ((low < low.new_tensor(size[::-1])) & (high > 0)).all(-1)
-    first = (~near).int().argsort(1, stable=True)[:, : max(1, int(near.sum(1).max()))]
+    first = (~near).int().argsort(dim=1, stable=True)[:, : max(1, int(near.sum(1).max()))]
     chosen = visible.gather(1, first[..., None].expand(-1, -1, visible.shape[2]))
     chosen = chosen * near.gather(1, first)[..., None]
     return joints.gather(1, first[..., None, None].expand(-1, -1, *joints.shape[2:])), chosen

@@ -208,7 +208,12 @@ def test_nobody_found_is_an_answer_without_people():
     with torch.inference_mode():
         assert [pose.joints.shape for pose in method.predict(SCENE)] == [(0, 17, 2)] * 3
         assert [boxes.shape for boxes, _ in method.detect(SCENE)] == [(0, 4)] * 3
-        assert [panel.title for panel in method.inside(SCENE)] == ["proposals", "boxes", "keypoints"]
+        assert [panel.title for panel in method.inside(SCENE)] == [
+            "proposals",
+            "boxes",
+            "keypoint maps",
+            "people",
+        ]
 
 
 def test_the_learning_rate_warms_up_and_falls_twice():  # item 13
