@@ -21,7 +21,7 @@ def method(request):
 
 @pytest.fixture
 def data(method):
-    return PoseDataModule(method.view, "synthetic", batch_size=PEOPLE, train_limit=PEOPLE, workers=0)
+    return PoseDataModule(method.view, "synthetic", batch_size=PEOPLE, train_limit=PEOPLE, test_limit=PEOPLE, workers=0)
 
 
 @pytest.fixture
