@@ -19,7 +19,7 @@ from bench.record import RunRecord, stored_predictions
 from bench.score_ap import read_official
 from data import DATASETS, ReadOptions, data_root
 from data.ahead import only_people
-from data.types import FloatArray, Person, Skeleton
+from data.types import FloatArray, Person, PoseSample, Skeleton
 
 AGREE = 0.005  # default: half of the last digit of a table with two decimals
 
@@ -67,6 +67,13 @@ class Side:
     def split(self) -> str:
         """The split of the data set: val where it has no test, as the data module tests."""
         return DATASETS[self.record.dataset].stands_for(self.record.split)
+
+    def samples(self) -> list[PoseSample]:
+        """Read what was tested on, in its order."""
+        options = ReadOptions(convention=str(self.tested_on["convention"]), extra=False)
+        limit = self.tested_on["test limit"]
+        samples = DATASETS[self.record.dataset].read(self.split, data_root(), options)
+        return samples if limit is None else samples[: int(str(limit))]
 
     def predictions(self) -> Path:
         """Return the file of the predictions, unchanged since the run."""
@@ -132,10 +139,7 @@ def require_same_people(one: Side, other: Side) -> None:
 
 def _people(side: Side) -> list[Person]:
     """Read the people of the test, in its order."""
-    entry, limit = DATASETS[side.record.dataset], side.tested_on["test limit"]
-    options = ReadOptions(convention=str(side.tested_on["convention"]), extra=False)
-    samples = entry.read(side.split, data_root(), options)
-    return only_people(samples if limit is None else samples[: int(str(limit))], f"drawing {entry.name} {side.split}")
+    return only_people(side.samples(), f"drawing {side.record.dataset} {side.split}")
 
 
 def _joints(side: Side, n: int, skeleton: Skeleton) -> FloatArray:

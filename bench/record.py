@@ -140,11 +140,22 @@ def stored_predictions(path: Path, record: RunRecord) -> Path:
     Raises:
         UserError: if the file is not beside the record, or is another one.
     """
-    file = path.parent / record.predictions.path
+    missing = f"its predictions {record.predictions.path} are not beside it; bring them, or run it again"
+    return _unchanged(path, record.predictions, missing, "file")
+
+
+def stored_checkpoint(path: Path, record: RunRecord) -> Path:
+    """Return the checkpoint of a record, unchanged since the run; arguments and errors as `stored_predictions`."""
+    missing = f"its checkpoint {record.checkpoint.path} is not beside it; bring it, or run it again"
+    return _unchanged(path, record.checkpoint, missing, "checkpoint")
+
+
+def _unchanged(path: Path, described: Artefact, missing: str, kind: str) -> Path:
+    file = path.parent / described.path
     if not file.is_file():
-        raise UserError(f"{path}: its predictions {file.name} are not beside it; bring them, or run it again")
-    if artefact(file, file.parent).sha256 != record.predictions.sha256:
-        raise UserError(f"{file}: not the file that {path.name} describes (another SHA-256); run it again")
+        raise UserError(f"{path}: {missing}")
+    if artefact(file, path.parent).sha256 != described.sha256:
+        raise UserError(f"{file}: not the {kind} that {path.name} describes (another SHA-256); run it again")
     return file
 
 

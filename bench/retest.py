@@ -19,7 +19,7 @@ from bench.outcome import now
 from bench.parts import Say
 from bench.predict import load_method
 from bench.quiet import quieten
-from bench.record import RunRecord, artefact
+from bench.record import RunRecord, artefact, stored_checkpoint
 from data import DATASETS
 from data.module import PoseDataModule
 
@@ -44,7 +44,7 @@ def retest(path: Path, dataset: str | None, boxes: str, *, limit: int | None, ba
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
     entry = DATASETS[name]
-    method = load_method(_checkpoint(path, trained))
+    method = load_method(stored_checkpoint(path, trained))
     if method.skeleton.joints != entry.skeleton.joints:
         raise UserError(f"{path}: trained on {method.skeleton.name}, {name} has the joints of {entry.skeleton.name}")
     quieten()
@@ -63,16 +63,6 @@ def retest(path: Path, dataset: str | None, boxes: str, *, limit: int | None, ba
     )
     trainer.test(method, data, verbose=False)
     return _record(path, trained, data, evaluate, started).write(path.parent)
-
-
-def _checkpoint(path: Path, trained: RunRecord) -> Path:
-    """Return the checkpoint of a record, the one that it describes."""
-    file = path.parent / trained.checkpoint.path
-    if not file.is_file():
-        raise UserError(f"{path}: its checkpoint {trained.checkpoint.path} is not beside it; bring it, or run it again")
-    if artefact(file, path.parent).sha256 != trained.checkpoint.sha256:
-        raise UserError(f"{file}: not the checkpoint that {path.name} describes (another SHA-256); run it again")
-    return file
 
 
 def _record(path: Path, trained: RunRecord, data: PoseDataModule, evaluate: Evaluate, started: str) -> RunRecord:

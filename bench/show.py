@@ -11,7 +11,7 @@ import numpy as np
 from bench import draw
 from bench.compare import Side, require_same_people
 from bench.prediction_files import read_joints
-from data import DATASETS, ReadOptions, data_root
+from data import DATASETS
 from data.types import FloatArray, PoseSample, Skeleton
 
 LEAST_SHARE = 0.3  # default: of the best score in an image; who has less is not drawn, or everything is full of people
@@ -33,10 +33,7 @@ def show(records: Sequence[Path], out: Path, *, images: int = 6, size: int = 320
     sides = [Side.read(path) for path in records]
     for other in sides[1:]:
         require_same_people(sides[0], other)
-    entry, first = DATASETS[sides[0].record.dataset], sides[0]
-    options = ReadOptions(convention=str(first.tested_on["convention"]), extra=False)
-    limit = first.tested_on["test limit"]
-    samples = entry.read(first.split, data_root(), options)[: None if limit is None else int(str(limit))]
+    entry, samples = DATASETS[sides[0].record.dataset], sides[0].samples()
     chosen = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int).tolist()
     found = [_found(side, samples, chosen) for side in sides]
     tiles = [

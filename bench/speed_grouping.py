@@ -8,6 +8,7 @@ import time
 import numpy as np
 import torch
 
+from methods.openpose import PEAK_DISTANCE
 from methods.paf import OPENPOSE_LIMBS, STRIDE, draw_fields, draw_parts
 from methods.people import assemble, connect, find_peaks
 
@@ -35,7 +36,7 @@ def grouping_ms(people: int = PEOPLE) -> float:
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        found = find_peaks(maps, apart=0.75)
+        found = find_peaks(maps, apart=PEAK_DISTANCE / STRIDE)
         assemble(found, connect(found, fields, OPENPOSE_LIMBS, reach=h / 2), OPENPOSE_LIMBS, len(maps))
         times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times[1:])

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
+from data.module import PoseDataModule
 from data.types import DataError, FloatArray, PoseBatch, PosePrediction, Skeleton, apply_affine
 from data.views import SceneCrop, WholeImage
 from methods.base import PoseMethod
@@ -32,6 +33,7 @@ from methods.people import (
     LEAST_PEAK,
     Candidates,
     Connections,
+    People,
     assemble,
     connect,
     find_peaks,
@@ -80,7 +82,9 @@ class OpenPose(PoseMethod):
         weight_decay: float = 5e-4,
         lr_drops: tuple[float, ...] = (136106 / 600000, 272212 / 600000, 408318 / 600000, 544424 / 600000),
     ) -> None:
-        """Build the network. The thresholds are those on COCO; on MPII the authors have 0.05, 0.01, 0.7, 3 and 0.1.
+        """Build the network; weights are brought only before training.
+
+        The thresholds are those on COCO; on MPII the authors have 0.05, 0.01, 0.7, 3 and 0.1.
 
         Args:
             skeleton: Whose joints to find; COCO's and MPII's become the parts of the authors.
@@ -118,6 +122,8 @@ class OpenPose(PoseMethod):
             DataError: for settings that cannot work.
         """
         super().__init__(skeleton)
+        self.vgg = vgg
+        self.hparams.update({"vgg": vgg and str(vgg)})  # checkpoints hold no paths
         self.size, self.at_one, self.stride, self.scales = size, tuple(input_size), 2**pools, scales
         self.sigma, self.limb_width, self.overlap, self.matching = sigma, limb_width, overlap, matching
         self.least_pair, self.least_person = (least_along, least_agreeing), (least_parts, least_mean)
@@ -133,8 +139,6 @@ class OpenPose(PoseMethod):
             fields, maps, stages, width, kernel, front_width=front_width, pools=pools, norm=norm == "batch"
         )
         initialise(net, init)
-        if vgg is not None:
-            begin_as_vgg(net, vgg)
         self.net = net.to(memory_format=torch.channels_last)
 
     def _refuse(self, stages: int, pools: int, kernel: int, person_height: float) -> None:
@@ -154,6 +158,11 @@ class OpenPose(PoseMethod):
         if self.sigma <= 0 or self.limb_width <= 0 or not 0 < person_height <= 1:
             found = f"sigma {self.sigma}, limb_width {self.limb_width}, person_height {person_height}"
             raise DataError(f"{found}: expected lengths above 0, the last at most 1")
+
+    def before_fit(self, data: PoseDataModule) -> None:
+        """Begin with VGG's weights where a file of them is given."""
+        if self.vgg is not None:
+            begin_as_vgg(self.net, self.vgg)
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -242,12 +251,16 @@ class OpenPose(PoseMethod):
 
     def _group(self, fields: FloatArray, maps: FloatArray, to_image: Tensor) -> PosePrediction:
         """Make people of one image's fields and maps."""
-        found = self._candidates(maps)
-        pairs = self._connections(found, fields)
-        grown = assemble(found, pairs, self.parts.limbs, len(maps), self.least_person)
+        found, _, grown = self._grown(fields, maps)
         joints, scores = joints_of(grown, found, self.parts.places(len(self.skeleton.joints)))
         where = apply_affine(torch.from_numpy(self._pixels(joints)), to_image)
         return PosePrediction(where, torch.from_numpy(scores), torch.from_numpy(grown.score * grown.count))
+
+    def _grown(self, fields: FloatArray, maps: FloatArray) -> tuple[Candidates, Connections, People]:
+        """Find candidates, the pairs that were chosen, and the people that these make."""
+        found = self._candidates(maps)
+        pairs = self._connections(found, fields)
+        return found, pairs, assemble(found, pairs, self.parts.limbs, len(maps), self.least_person)
 
     def _pixels(self, cells: FloatArray) -> FloatArray:
         """Return where in the view cells (..., 2) of the finest scale lie."""
@@ -258,9 +271,7 @@ class OpenPose(PoseMethod):
         fields, maps = self._averaged(batch.images)
         shown = []
         for f, m in zip(fields.cpu().numpy(), maps.cpu().numpy(), strict=True):
-            found = self._candidates(m)
-            pairs = self._connections(found, f)
-            grown = assemble(found, pairs, self.parts.limbs, len(m), self.least_person)
+            found, pairs, grown = self._grown(f, m)
             joints, _ = joints_of(grown, found, self.parts.places(len(self.skeleton.joints)))
             cells = found.cells[np.stack([pairs.parent, pairs.child], -1)]
             shown.append([torch.from_numpy(self._pixels(where)) for where in (found.cells, cells, joints)])

@@ -273,10 +273,14 @@ def test_a_vgg_19_of_torchvisions_is_read_and_one_without_its_entries_refused(tm
     layers = make_layers(cfgs["E"])
     torch.save({f"features.{name}": tensor for name, tensor in layers.state_dict().items()}, tmp_path / "vgg.pth")
     method = small(width=0.0625, front_width=1.0, vgg=tmp_path / "vgg.pth")
+    method.before_fit(None)
     torch.testing.assert_close(method.net.vgg()[-1].weight, layers[21].weight)
     torch.save({"features.0.weight": layers[0].weight}, tmp_path / "half.pth")
     with pytest.raises(DataError, match="missing"):
-        small(width=0.0625, front_width=1.0, vgg=tmp_path / "half.pth")
+        small(width=0.0625, front_width=1.0, vgg=tmp_path / "half.pth").before_fit(None)
+    torch.save(dict(method.hparams), tmp_path / "options.pth")
+    again = OpenPose(COCO17, **torch.load(tmp_path / "options.pth", weights_only=True))  # as a checkpoint is read
+    assert again.vgg == str(tmp_path / "vgg.pth")
 
 
 def test_nobody_in_the_image_is_an_empty_answer():
