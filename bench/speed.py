@@ -217,6 +217,7 @@ def _loading(data: PoseDataModule) -> float:
 def _bare(method: PoseMethod, batches: list[PoseBatch]) -> float:
     """Train with nothing but PyTorch: forward, backward, step."""
     device = _device()
+    method.trainer = None  # one that has finished would put methods of several phases into their last
     method.to(device).train()
     optimizer = torch.optim.Adam(method.parameters(), lr=1e-4)
     start = time.perf_counter()
