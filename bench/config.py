@@ -35,6 +35,9 @@ FIXED = {
 UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator", "compile"}}
 
 
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
 @dataclass(frozen=True)
 class TrainerOptions:
     """The options of Lightning's Trainer that a run may set.
@@ -51,7 +54,7 @@ class TrainerOptions:
     """
 
     max_epochs: int = 100
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = None
     check_val_every_n_epoch: int = 1

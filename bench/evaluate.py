@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from bench.config import Precision
 from bench.metrics.person import PersonMetric
 from bench.metrics.protocols import lookup
 from bench.metrics.values import PeopleProtocol
@@ -114,6 +116,30 @@ class Evaluate(pl.Callback):
         """Keep the numbers for the record."""
         self.results = self._compute(_data(trainer), "test")
         self.stages = self._stages.compute()
+
+
+def test(
+    method: pl.LightningModule,
+    data: PoseDataModule,
+    evaluate: Evaluate,
+    *,
+    accelerator: str = "auto",
+    precision: Precision = "32-true",
+) -> None:
+    """Test a method on one device; ``evaluate`` keeps what it gives. Nothing is written."""
+    interactive = sys.stderr.isatty()
+    bar = [pl.callbacks.RichProgressBar(console_kwargs={"stderr": True})] if interactive else []
+    trainer = pl.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        precision=precision,
+        logger=False,
+        callbacks=[evaluate, *bar],
+        enable_progress_bar=interactive,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    trainer.test(method, data, verbose=False)
 
 
 def _weighted(prediction: PosePrediction, box_score: torch.Tensor) -> PosePrediction:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
-
-import pytorch_lightning as pl
 
 from bench import predictions
 from bench.boxes import box_source
 from bench.environment import environment
 from bench.errors import UserError, unknown
-from bench.evaluate import Evaluate
+from bench.evaluate import Evaluate, test
 from bench.metrics.protocols import PROTOCOLS
 from bench.outcome import now
 from bench.parts import Say
@@ -53,15 +50,8 @@ def retest(path: Path, dataset: str | None, boxes: str, *, limit: int | None, ba
     )
     evaluate = Evaluate(entry.protocols, entry.skeleton)
     say(f"testing {trained.id} on {name}, boxes {data.boxes.label}: {len(data.inputs('test')):,} inputs")
-    trainer = pl.Trainer(
-        devices=1,
-        logger=False,
-        callbacks=[evaluate, *([pl.callbacks.RichProgressBar()] if sys.stderr.isatty() else [])],
-        enable_progress_bar=sys.stderr.isatty(),
-        enable_model_summary=False,
-        enable_checkpointing=False,
-    )
-    trainer.test(method, data, verbose=False)
+    precision = trained.config.get("trainer", {}).get("precision", "32-true")
+    test(method, data, evaluate, precision=precision)
     return _record(path, trained, data, evaluate, started).write(path.parent)
 
 

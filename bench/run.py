@@ -17,7 +17,7 @@ from bench import outcome, stages
 from bench.config import Cell
 from bench.curves import Curves
 from bench.errors import UserError
-from bench.evaluate import Evaluate
+from bench.evaluate import Evaluate, test
 from bench.parts import Parts, Say
 from bench.quiet import quieten
 from bench.record import RunRecord
@@ -210,17 +210,5 @@ def _restore_finished(parts: Parts, checkpoint: Path) -> bool:
 
 def _test(parts: Parts) -> None:
     """Test on one device, the last weights: nothing was selected on the test set."""
-    interactive = sys.stderr.isatty()
-    bar = [pl.callbacks.RichProgressBar(console_kwargs={"stderr": True})] if interactive else []
-    trainer = pl.Trainer(
-        accelerator=parts.cell.trainer.accelerator,
-        devices=1,
-        precision=parts.cell.trainer.precision,
-        logger=False,
-        callbacks=[parts.evaluate, *bar],
-        enable_progress_bar=interactive,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        default_root_dir=parts.folder,
-    )
-    trainer.test(parts.method, parts.data, verbose=False)
+    options = parts.cell.trainer
+    test(parts.method, parts.data, parts.evaluate, accelerator=options.accelerator, precision=options.precision)

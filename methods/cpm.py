@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from data.types import DataError, PoseBatch, PosePrediction, Skeleton, apply_affine
 from data.views import PersonCrop
 from methods.base import PoseMethod
 from methods.belief_maps import cubic, gaussians, resample, with_background
+from methods.caffe_rates import dropping, parameter_groups
 from methods.cpm_nets import PoseMachine, initialise
 from methods.images import GREY, centred_bgr
 from methods.inside import Panel
@@ -27,9 +27,6 @@ from methods.joints import kept, spread
 STAGES, STAGES_BY_SKELETON = 6, {"flic11": 4}  # official config
 LEFT_OUT = {"mpii16": ("pelvis", "thorax"), "flic11": ("left_eye", "right_eye")}  # nine joints on FLIC, the nose one
 PERSON_HEIGHT = 200 * 41 / 35  # of the 368 pixels, for a person of MPII's `scale`; official data layer's target_dist
-MOMENTUM = 0.9
-BIAS_RATE = 2.0  # the learning rate of biases, in that of their weights; biases do not decay
-DROP = 0.333  # the learning rate's factor at each drop
 
 
 class CPM(PoseMethod):
@@ -218,21 +215,10 @@ class CPM(PoseMethod):
 
     def configure_optimizers(self) -> Any:
         """Four groups: the first stage and the others, each with its weights and its biases."""
-        first = {id(parameter) for parameter in self.net.first_stage()}
-        groups = []
-        for mine, rate in ((True, self.first_stage_rate), (False, 1.0)):
-            stage = [parameter for parameter in self.net.parameters() if (id(parameter) in first) == mine]
-            weights, biases = [p for p in stage if p.ndim > 1], [p for p in stage if p.ndim == 1]
-            groups.append({"params": weights, "lr": self.lr * rate, "weight_decay": self.weight_decay})
-            groups.append({"params": biases, "lr": self.lr * rate * BIAS_RATE, "weight_decay": 0.0})
-        groups = [group for group in groups if group["params"]]  # a single stage has nothing later
-        found: torch.optim.Optimizer
-        if self.optimizer == "sgd":
-            found = torch.optim.SGD(groups, momentum=MOMENTUM)
-        else:
-            found = torch.optim.Adam(groups, fused=True)
-        schedule = LambdaLR(found, lambda _: DROP ** self.passed(self.lr_drops))
-        return {"optimizer": found, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        groups = parameter_groups(
+            self.net, self.net.first_stage(), self.lr, self.first_stage_rate, self.weight_decay, first=True
+        )
+        return dropping(groups, self.optimizer, lambda: self.passed(self.lr_drops))
 
 
 def _refuse_none(**lengths: float) -> None:

@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LambdaLR
 
 from data.module import PoseDataModule
 from data.types import DataError, FloatArray, PoseBatch, PosePrediction, Skeleton, apply_affine
 from data.views import SceneCrop, WholeImage
 from methods.base import PoseMethod
 from methods.belief_maps import zoomed
+from methods.caffe_rates import dropping, parameter_groups
 from methods.cpm_nets import initialise
 from methods.images import GREY, centred_bgr
 from methods.inside import Panel
-from methods.openpose_nets import OpenPoseNet, begin_as_vgg, parameter_groups
+from methods.openpose_nets import OpenPoseNet, begin_as_vgg
 from methods.paf import LEAST_AGREEING, LEAST_ALONG, LIMB_WIDTH, SIGMA, draw_fields, draw_parts, in_view, strongest
 from methods.parts import parts_of
 from methods.people import (
@@ -41,8 +41,6 @@ from methods.people import (
 )
 
 PEAK_DISTANCE = 6.0  # pixels between two peaks of one part; the authors' evaluation
-MOMENTUM = 0.9
-DROP = 0.333  # the learning rate's factor at each drop
 
 
 class OpenPose(PoseMethod):
@@ -285,14 +283,10 @@ class OpenPose(PoseMethod):
 
     def configure_optimizers(self) -> Any:
         """Four groups: front with first stage, and the later stages, each with its weights and its biases."""
-        groups = parameter_groups(self.net, self.lr, self.later_rate, self.weight_decay)
-        found: torch.optim.Optimizer
-        if self.optimizer == "sgd":
-            found = torch.optim.SGD(groups, momentum=MOMENTUM)
-        else:
-            found = torch.optim.Adam(groups, fused=True)
-        schedule = LambdaLR(found, lambda _: DROP ** self.passed(self.lr_drops))
-        return {"optimizer": found, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        groups = parameter_groups(
+            self.net, self.net.later_stages(), self.lr, self.later_rate, self.weight_decay, first=False
+        )
+        return dropping(groups, self.optimizer, lambda: self.passed(self.lr_drops))
 
 
 def _resized(counted: Tensor, size: tuple[int, int]) -> Tensor:

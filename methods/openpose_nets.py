@@ -7,7 +7,6 @@ with COCO's 18 parts and 19 limbs, 7,340,480 of them in the front; 135.9 GMACs a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,6 @@ VGG = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512))  # conv1_1 to con
 NARROWED = (256, 128)  # conv4_3_CPM, conv4_4_CPM
 FIRST, FIRST_WIDE = 128, 512  # a first-stage branch: three 3x3 convolutions, one 1x1
 VGG_ENTRIES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21)  # conv1_1 to conv4_2 in torchvision's file of VGG-19
-BIAS_RATE = 2.0  # the learning rate of biases, in that of their weights; biases do not decay
 LATER, LATER_CONVS, LATER_KERNEL = 128, 5, 7  # a later branch: five 7x7 convolutions, one 1x1
 
 
@@ -129,6 +127,10 @@ class OpenPoseNet(nn.Module):
             answers.append(stage(torch.cat([*answers[-1], features], 1) if answers else features))
         return answers
 
+    def later_stages(self) -> list[nn.Parameter]:
+        """Return the parameters of the stages after the first."""
+        return [parameter for stage in list(self.stages)[1:] for parameter in stage.parameters()]
+
     def vgg(self) -> list[nn.Conv2d]:
         """Return the ten convolutions that VGG-19 begins with."""
         return [layer for layer in self.front if isinstance(layer, nn.Conv2d)][: sum(map(len, VGG))]
@@ -144,15 +146,3 @@ def begin_as_vgg(net: OpenPoseNet, path: Path) -> None:
     state = {name: tensor for name, tensor in read_state(path).items() if name in wanted}
     layers = nn.ModuleDict({str(entry): layer for entry, layer in zip(VGG_ENTRIES, net.vgg(), strict=True)})
     place(nn.ModuleDict({"features": layers}), state, str(path))
-
-
-def parameter_groups(net: OpenPoseNet, lr: float, later_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-    """Divide the parameters: front with first stage, and the later stages, each with its weights and its biases."""
-    later = {id(parameter) for stage in list(net.stages)[1:] for parameter in stage.parameters()}
-    groups = []
-    for mine, rate in ((False, 1.0), (True, later_rate)):
-        chosen = [parameter for parameter in net.parameters() if (id(parameter) in later) == mine]
-        weights, biases = [p for p in chosen if p.ndim > 1], [p for p in chosen if p.ndim == 1]
-        groups.append({"params": weights, "lr": lr * rate, "weight_decay": weight_decay})
-        groups.append({"params": biases, "lr": lr * rate * BIAS_RATE, "weight_decay": 0.0})
-    return [group for group in groups if group["params"]]  # a single stage has nothing later
