@@ -79,11 +79,10 @@ def _placed(
         column = rng.uniform(-BEYOND, 1.0 + BEYOND) * size
         x = (column - camera.centre[0]) * away / camera.focal
         shift = np.array([x, lift, -away]) - (middle[0], low[1], middle[2])
-        points = figure.points + shift
         where = shift[[0, 2]] + middle[[0, 2]]
         free = all(np.linalg.norm(where - _middle(other)) >= APART for other in others)
-        if free and camera.see(points[figure.used])[:, 2].min() >= NEAREST:
-            return replace(figure, posed=Posed(figure.posed.rotation, figure.posed.origin + shift), points=points)
+        if free and camera.see(figure.points[figure.used] + shift)[:, 2].min() >= NEAREST:
+            return figure.moved(shift)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,11 @@ class Figure:
     kind: str  # of pose
     points: FloatArray  # (R * S, 3) metres: the surface
     used: NDArray[np.bool_]  # (R * S,) corners of faces that are drawn
+
+    def moved(self, shift: FloatArray) -> Figure:
+        """Put the figure elsewhere: ``shift`` (3,) metres."""
+        posed = Posed(self.posed.rotation, self.posed.origin + shift)
+        return replace(self, posed=posed, points=self.points + shift)
 
 
 @dataclass(frozen=True, eq=False)

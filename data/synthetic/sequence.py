@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from data.synthetic.appearance import dress
 from data.synthetic.background import draw_background
-from data.synthetic.body import Posed, Proportions, draw_proportions, pose, rotations
+from data.synthetic.body import Proportions, draw_proportions, pose, rotations
 from data.synthetic.camera import Camera, frame_person
 from data.synthetic.clutter import add_clutter
 from data.synthetic.figure import Figure, Scene
@@ -125,14 +125,8 @@ def _person(rng: np.random.Generator, seconds: FloatArray, places: FloatArray, h
     figures = []
     for i in range(len(seconds)):
         figure = clothe(body, pose(body, angles[i], roots[i]), outfit, "walk")
-        figures.append(_moved(figure, places[i] - (0.0, figure.points[:, 1].min(), 0.0)))
+        figures.append(figure.moved(places[i] - (0.0, figure.points[:, 1].min(), 0.0)))
     return figures
-
-
-def _moved(figure: Figure, shift: FloatArray) -> Figure:
-    """Put a figure elsewhere."""
-    posed = Posed(figure.posed.rotation, figure.posed.origin + shift)
-    return replace(figure, posed=posed, points=figure.points + shift)
 
 
 def _keys(rng: np.random.Generator, body: Proportions, seconds: float) -> Keys:
