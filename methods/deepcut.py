@@ -1,0 +1,344 @@
+"""DeepCut and DeeperCut: part candidates, labelled and divided into people by an integer program.
+
+DeepCut (Pishchulin et al., CVPR 2016, arXiv:1511.06645): a dense VGG; MPII multi-person, 288 images: AP 54.1.
+DeeperCut (Insafutdinov et al., ECCV 2016, arXiv:1605.03170): a ResNet-152 that also says where the other joints are:
+AP 71.2; the full test set 59.5; LSP, trained with MPII: PCK@0.2 90.1. 65,964,922 parameters with 14 of MPII's joints.
+
+The authors scale the radius of the parts with each image; here people of training inputs are of one height and it is
+17 pixels of that. Pixels are normalised as torchvision's weights want, not by the mean alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from data.module import PoseDataModule
+from data.types import DataError, FloatArray, PoseBatch, PosePrediction, Skeleton, apply_affine
+from data.views import PersonCrop, SceneCrop, WholeImage
+from methods import deepcut_targets as targets
+from methods.base import PoseMethod
+from methods.deepcut_candidates import LEAST_SCORE, MOST, MOST_PER_CLASS, NMS, Candidates, find_candidates, people_of
+from methods.deepcut_nets import HEADS, Answers, DenseVGG, Norm, PartResNet, StrideOn, vgg_entries
+from methods.deepcut_program import Decision, Programs, Solver
+from methods.images import normalise
+from methods.inside import Panel
+from methods.joints import kept, spread
+from methods.pairwise_samples import Samples
+from methods.pairwise_terms import LOGISTIC_C, Detections, PairTerms
+from methods.simplebaseline import BLOCKS, IMAGENET_WIDTH, Depth, imagenet_weights
+from methods.weights import place, read_state
+
+LEFT_OUT = {"mpii16": ("pelvis", "thorax")}  # the authors' 14 joints
+BORDER = (124, 116, 104)  # ImageNet's mean: what lies outside the image becomes 0
+PERSON = 340  # pixels that a person is high; the authors' code
+MOMENTUM = 0.9
+STEPS = 1030  # thousand; the ends of the learning rates are at 10, 430 and 730
+CLASSIFIER = rf"fc\.|{HEADS}"  # of ImageNet's files, and what they lack
+
+
+class DeepCut(PoseMethod):
+    """Bottom-up: a detector's candidates, log-odds of classes and of pairs, and one program that decides everything."""
+
+    title: ClassVar[str] = "DeepCut / DeeperCut"
+    year: ClassVar[int] = 2016
+    people: ClassVar[Literal["single", "multi"]] = "multi"
+    pair_mean: Tensor
+    pair_std: Tensor
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        mode: Literal["multi", "single"] = "multi",
+        paper: Literal["deepercut", "deepcut"] = "deepercut",
+        depth: Depth = 152,
+        width: int = 64,
+        pools: int = 1,
+        norm: Norm = "frozen",
+        stride_on: StrideOn | None = None,
+        input_size: tuple[int, int] = (512, 512),
+        size: int = 512,
+        person_height: float = PERSON / 512,
+        radius: float = targets.RADIUS,
+        nms: float = NMS,
+        least_score: float = LEAST_SCORE,
+        per_class: int = MOST_PER_CLASS,
+        candidates: int = MOST,
+        pairwise: Literal["regressed", "mean", "none"] | None = None,
+        same_class: Literal["fixed", "learned"] = "fixed",
+        fit_images: int = 4000,
+        logistic_c: float = LOGISTIC_C,
+        solver: Solver = "exact",
+        incremental: bool = False,
+        time_limit: float | None = None,
+        optimizer: Literal["sgd", "adam"] = "sgd",
+        rates: tuple[float, ...] = (0.005, 0.02, 0.002, 0.001),
+        rate_ends: tuple[float, ...] = (10 / STEPS, 430 / STEPS, 730 / STEPS),
+        weight_decay: float = 1e-4,
+        pretrained: bool = True,
+        backbone_weights: Path | None = None,
+    ) -> None:
+        """Build the network; weights are brought only before training.
+
+        Args:
+            skeleton: Whose joints to find; of MPII's the authors' 14.
+            mode: Everybody in an image, or one person a crop, which the program then makes of one cluster. On the
+                command line the data set says which.
+            paper: DeeperCut's ResNet, or DeepCut's dense VGG-16, which says nothing of other joints.
+            depth: Layers of the ResNet.
+            width: Channels of its stem; VGG's channels go with it in proportion, 64 being its own.
+            pools: 0 leaves out the pooling of the ResNet's stem, so that a cell is 4 pixels and not 8.
+            norm: ``frozen`` batch norms keep the statistics of the weights they came with.
+            stride_on: Which convolution of a ResNet's bottleneck strides; where None, the second where torchvision's
+                weights are brought and the authors' first where not.
+            input_size: Height and width into which test images are fitted; of the crops in single mode.
+            size: Height and width of the crops that several people are trained on.
+            person_height: Of the person that a crop is centred on, in its height.
+            radius: Of a part, in input pixels.
+            nms: Cells between two candidates of a class.
+            least_score: Of a class; lower ones are 0.
+            per_class: Candidates, at most.
+            candidates: Of an image, at most.
+            pairwise: Different classes are judged by the ways that the network says, or by their mean over the training
+                people, as DeepCut does; ``none`` joins nothing. Where None, what the paper has.
+            same_class: The release's formula, its pixels scaled with the radius, or a logistic regression.
+            fit_images: Training inputs that the logistic regressions are fitted on.
+            logistic_c: Inverse strength of their penalty; it goes with the number of samples.
+            solver: Of the program.
+            incremental: Decide head and shoulders first, then arms, then all, as DeeperCut does for speed.
+            time_limit: Seconds of one image's program, after which its best answer is taken.
+            optimizer: The paper's is SGD with momentum.
+            rates: Learning rates, one after the other.
+            rate_ends: Shares of the training after which the next begins.
+            weight_decay: Of SGD.
+            pretrained: Start the ResNet from timm's copy of torchvision's ImageNet weights (brought from the hub).
+            backbone_weights: Start from this state dict of a ResNet or VGG-16 (torchvision's or timm's) instead.
+
+        Raises:
+            DataError: for settings that cannot work together.
+        """
+        super().__init__(skeleton)
+        self.hparams.update({"backbone_weights": backbone_weights and str(backbone_weights)})  # checkpoints: no paths
+        self.mode, self.paper, self.depth, self.radius, self.size = mode, paper, depth, radius, size
+        self.pretrained, self.backbone_weights = pretrained, backbone_weights
+        self.stride = 8 if pools or paper == "deepcut" else 4
+        self.find = (nms, least_score, per_class, candidates)
+        self.pairwise = pairwise or ("regressed" if paper == "deepercut" else "mean")
+        self.fit_images, self.logistic_c = fit_images, logistic_c
+        self.optimizer, self.rates, self.rate_ends, self.weight_decay = optimizer, rates, rate_ends, weight_decay
+        from_torchvision = pretrained or backbone_weights is not None
+        self._refuse(tuple(input_size), width, norm, stride_on, person_height)
+        h, w = input_size
+        if mode == "multi":
+            self.view = WholeImage((h, w), border=BORDER)
+            self.train_view = SceneCrop((size, size), border=BORDER, height=person_height)
+        else:
+            self.view = PersonCrop((h, w), padding=1 / person_height, border=BORDER)
+        self.chosen = kept(skeleton, LEFT_OUT)
+        j = len(self.chosen)
+        net = (
+            PartResNet(j, depth, width, norm, stride_on or ("3x3" if from_torchvision else "1x1"), pools)
+            if paper == "deepercut"
+            else DenseVGG(j, width / IMAGENET_WIDTH)
+        )
+        self.net = net.to(memory_format=torch.channels_last)
+        self.terms = PairTerms(j, radius, same_class)
+        self.register_buffer("pair_mean", torch.zeros(j, j - 1, 2))
+        self.register_buffer("pair_std", torch.ones(j, j - 1, 2))
+        names = [skeleton.joints[i] for i in self.chosen]
+        self.programs = Programs(names, mode, "none" if self.pairwise == "none" else solver, time_limit, incremental=incremental)
+
+    def _refuse(
+        self, size: tuple[int, ...], width: int, norm: Norm, stride_on: StrideOn | None, person_height: float
+    ) -> None:
+        """Raise DataError for settings that cannot work together."""
+        nms, least, per_class, most = self.find
+        if self.depth not in BLOCKS:
+            raise DataError(f"depth {self.depth}: expected one of {', '.join(map(str, BLOCKS))}")
+        for side in (*size, self.size):
+            if side < 2 * self.stride or side % (2 * self.stride):
+                found = f"input_size {list(size)}, size {self.size}"
+                raise DataError(f"{found}: multiples of {2 * self.stride} expected, {side} is none")
+        if self.radius <= 0 or nms < 0 or not 0 < person_height <= 1:
+            found = f"radius {self.radius}, nms {nms}, person_height {person_height}"
+            raise DataError(f"{found}: expected lengths above 0, the last at most 1")
+        if not 0 < least < 1 or per_class < 1 or most < 1 or self.fit_images < 1 or self.logistic_c <= 0:
+            found = f"least_score {least}, per_class {per_class}, candidates {most}, fit_images {self.fit_images}"
+            raise DataError(f"{found}, logistic_c {self.logistic_c}: a share and numbers above 0 expected")
+        if len(self.rates) != len(self.rate_ends) + 1 or min(self.rates) <= 0:
+            found = f"rates {list(self.rates)}, rate_ends {list(self.rate_ends)}"
+            raise DataError(f"{found}: expected rates above 0, one more than ends")
+        if self.paper == "deepcut" and self.pairwise == "regressed":
+            raise DataError("pairwise regressed: DeepCut's VGG regresses no pairs; mean or none expected")
+        self._refuse_weights(width, norm, stride_on)
+
+    def _refuse_weights(self, width: int, norm: Norm, stride_on: StrideOn | None) -> None:
+        """Raise DataError where weights to start from do not go with the network, or are missing."""
+        hub = self.pretrained and self.backbone_weights is None
+        if hub and self.paper == "deepcut":
+            raise DataError("pretrained true: no hub has VGG-16 for it; give backbone_weights or set it to false")
+        if hub and width != IMAGENET_WIDTH:
+            found = f"width {width}: the ImageNet weights have {IMAGENET_WIDTH}"
+            raise DataError(f"{found}; set pretrained to false or leave the width")
+        if hub and stride_on == "1x1":
+            raise DataError("stride_on 1x1: the hub's weights stride on the 3x3; leave it, or bring backbone_weights")
+        if self.paper == "deepercut" and norm == "frozen" and not (hub or self.backbone_weights):
+            raise DataError("norm frozen without weights to start from: random ones have no statistics; set it to batch")
+
+    def before_fit(self, data: PoseDataModule) -> None:
+        """Take mean and deviation of the ways between joints, of people and their mirror images; bring weights."""
+        inputs = data.inputs("train")
+        everyone: list[tuple[FloatArray, FloatArray]] = []
+        for position in np.linspace(0, len(inputs) - 1, min(len(inputs), self.fit_images)).round().astype(int).tolist():
+            affine, _ = inputs.geometry(-1, position)
+            everyone.append(inputs.truth(position, affine))
+        joints, visible = (torch.from_numpy(np.concatenate(part)) for part in zip(*everyone, strict=True))
+        flip = list(self.skeleton.flip)
+        mirrored = joints[:, flip] * torch.tensor([-1.0, 1.0])
+        both = torch.cat([joints, mirrored])[:, list(self.chosen)]
+        mean, std = targets.pair_statistics(both, torch.cat([visible, visible[:, flip]])[:, list(self.chosen)])
+        self.pair_mean.copy_(mean)
+        self.pair_std.copy_(std)
+        if self.backbone_weights:
+            state = read_state(self.backbone_weights)
+            state = vgg_entries(state) if self.paper == "deepcut" else state
+            without = CLASSIFIER if self.paper == "deepercut" else r"parts\.|offsets\.|classifier\.6|head\."
+            place(self.net, state, str(self.backbone_weights), without=without)
+        elif self.pretrained:
+            place(self.net, imagenet_weights(self.depth), f"ResNet-{self.depth} of the hub", without=CLASSIFIER)
+
+    def after_fit(self, data: PoseDataModule) -> None:
+        """Fit the pairwise terms on training inputs."""
+        samples, was_training = Samples(self.terms), self.training
+        self.eval()
+        for batch in data.inputs("train").evenly(self.fit_images, data.batch_size):
+            visible = batch.visible[:, :, self.chosen].double().numpy()
+            truths = zip(batch.joints[:, :, self.chosen].double().numpy(), visible, strict=True)
+            with torch.inference_mode():
+                answers = self(batch.images.to(self.device))
+            for b, (joints, seen) in enumerate(truths):
+                samples.add(self._detections(answers, b), joints, seen)
+        samples.fit(self.logistic_c)
+        self.train(was_training)
+
+    def forward(self, images: Tensor) -> Answers:
+        """Turn uint8 images (B, 3, h, w) into what the detector says of every cell."""
+        answers: Answers = self.net(normalise(images))
+        return answers
+
+    def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
+        """Cross-entropy of the parts, of the intermediate ones too, and Huber losses of the ways, weighted 0.05."""
+        answers = self(batch.images)
+        joints, visible = batch.joints[:, :, self.chosen], batch.visible[:, :, self.chosen]
+        h, w = answers.parts.shape[-2:]
+        truth = targets.draw_targets(joints, visible, (h, w), self.stride, self.radius)
+        weight = targets.counted_cells(batch.counted, answers.parts)
+        terms = {"parts": targets.part_loss(answers.parts, truth.parts, weight)}
+        if answers.early is not None and self.paper == "deepercut":
+            terms["early"] = targets.EARLY_WEIGHT * targets.part_loss(answers.early, truth.parts, weight)
+        elif answers.early is not None:
+            background = 1 - truth.parts.amax(1, keepdim=True)
+            terms["parts"] = targets.part_loss(answers.early, torch.cat([truth.parts, background], 1), weight)
+        terms["offsets"] = targets.OFFSET_WEIGHT * targets.offset_loss(answers.offsets, truth)
+        if answers.pairs is not None:
+            terms["pairs"] = targets.PAIR_WEIGHT * targets.pair_loss(
+                answers.pairs, truth, joints, visible, self.stride, self.pair_mean, self.pair_std
+            )
+        return terms
+
+    def _detections(self, answers: Answers, b: int) -> Detections:
+        """Bring what is said of one image to input pixels."""
+        h, w = answers.parts.shape[-2:]
+        middles = targets.cell_middles((h, w), self.stride).reshape(-1, 2)
+        offsets = answers.offsets[b].float().cpu().flatten(2).movedim(1, 2) * targets.OFFSET_STD  # (J, N, 2)
+        mean, std = self.pair_mean.cpu()[:, :, None], self.pair_std.cpu()[:, :, None]
+        if answers.pairs is None or self.pairwise != "regressed":
+            ways = mean.expand(-1, -1, h * w, -1)
+        else:
+            ways = answers.pairs[b].float().cpu().flatten(3).movedim(2, 3) * std + mean
+        return Detections(*(part.double().numpy() for part in (middles, middles + offsets, ways)))
+
+    def _decided(self, batch: PoseBatch) -> tuple[Tensor, list[tuple[Candidates, Decision, Detections]]]:
+        """Return the score maps (B, J, h, w), and each image's candidates with what was decided."""
+        answers = self(batch.images)
+        scores = answers.parts.float().sigmoid().cpu()
+        nms, least, per_class, most = self.find
+        found = []
+        for b, image in enumerate(batch.image_ids):
+            said = self._detections(answers, b)
+            candidates = find_candidates(scores[b].numpy(), said.places, self.stride, nms, least, per_class, most)
+            pairs = self.terms.probabilities(said, candidates.cell, candidates.unary)
+            found.append((candidates, self.programs.decide(candidates.unary, pairs, image), said))
+        return scores, found
+
+    def predict(self, batch: PoseBatch) -> list[PosePrediction]:
+        """Make people of the clusters; a person's score is the sum of the joints' scores over their number."""
+        scores, found = self._decided(batch)
+        people = []
+        for b, (candidates, decision, said) in enumerate(found):
+            joints, sure = self._people(candidates, decision, scores[b].numpy(), said)
+            where = apply_affine(torch.from_numpy(joints), batch.to_image[b].double().cpu())
+            parts = [self._everywhere(t) for t in (where, torch.from_numpy(sure))]
+            people.append(PosePrediction(parts[0], parts[1].nan_to_num(0.0), torch.from_numpy(sure.mean(1))))
+        return people
+
+    def _everywhere(self, values: Tensor) -> Tensor:
+        return spread(values, self.chosen, len(self.skeleton.joints))
+
+    def _people(
+        self, candidates: Candidates, decision: Decision, scores: FloatArray, said: Detections
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return (N, J, 2) input pixels and (N, J) scores; of one person missing joints are the maps' highest cells."""
+        joints, sure = people_of(candidates, decision.labels, decision.persons)
+        if self.mode == "multi":
+            return joints, sure
+        if not len(joints):
+            joints, sure = np.full((1, *joints.shape[1:]), np.nan), np.zeros((1, sure.shape[1]))
+        flat = scores.reshape(len(scores), -1)
+        highest, every = flat.argmax(1), np.arange(len(flat))
+        missing = np.isnan(joints[0, :, 0])
+        joints[0, missing] = said.places[every, highest][missing]
+        sure[0, missing] = flat[every, highest][missing]
+        return joints, sure
+
+    def inside(self, batch: PoseBatch) -> list[Panel]:
+        """Show score maps, candidates by class, whom those that were kept belong to, what was left out, and people."""
+        scores, found = self._decided(batch)
+        best = [c.unary.argmax(1) if len(c) else np.empty(0, np.intp) for c, _, _ in found]
+        points = [c.places[np.arange(len(c)), k] for (c, _, _), k in zip(found, best, strict=True)]
+        labels = [torch.from_numpy(k) for k in best]
+        owners = [torch.from_numpy(np.asarray(d.persons)) for _, d, _ in found]
+        spots = [torch.from_numpy(p) for p in points]
+        people = [
+            self._everywhere(torch.from_numpy(self._people(c, d, s.numpy(), said)[0]))
+            for (c, d, said), s in zip(found, scores, strict=True)
+        ]
+        return [
+            Panel("part maps", maps=scores),
+            Panel("candidates by class", points=spots, groups=labels),
+            Panel("kept, by person; grey: suppressed", points=spots, groups=owners),
+            Panel("people", people=people),
+        ]
+
+    def notes(self) -> dict[str, list[float]]:
+        """Return objective, bound, gap, seconds and candidates of the test images' programs."""
+        return self.programs.notes()
+
+    def on_test_start(self) -> None:
+        """Forget the programs of the validation."""
+        self.programs.reset()
+
+    def configure_optimizers(self) -> Any:
+        """SGD with momentum, or Adam; the learning rates follow each other."""
+        found: torch.optim.Optimizer
+        if self.optimizer == "sgd":
+            found = torch.optim.SGD(self.parameters(), self.rates[0], MOMENTUM, weight_decay=self.weight_decay)
+        else:
+            found = torch.optim.Adam(self.parameters(), self.rates[0], fused=True)
+        schedule = LambdaLR(found, lambda _: self.rates[self.passed(self.rate_ends)] / self.rates[0])
+        return {"optimizer": found, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
