@@ -170,7 +170,7 @@ class PairModel:
 
 
 def fit_pairs(images: Sequence[Candidates], rng: np.random.Generator) -> PairModel:
-    """Fit the regressions to candidates with known persons: one person's two joints against all else, in equal parts."""
+    """Fit the regressions to candidates with known persons: pairs of one person, and as many others."""
     shape = CLASSES, CLASSES
     weight, bias = np.zeros((*shape, 8)), np.zeros(shape)
     low, high = np.zeros((*shape, 8)), np.ones((*shape, 8))

@@ -1,8 +1,8 @@
-"""DeepCut's program: which candidates to keep, as which part, and of which person (Pishchulin et al. 2016, 1511.06645).
+"""DeepCut's program: candidates to keep, their parts and persons (Pishchulin et al. 2016, arXiv:1511.06645).
 
-x: a candidate is kept as a class; y: two are of one person; z = x x' y. Minimised are the log-odds of all x and z, under
-uniqueness, coupling, transitivity, linearisation, and in single-person mode that all kept are one person; a probability
-of 1/255 or less is impossible (Insafutdinov et al. 2016, arXiv:1605.03170, and its solver). HiGHS proves the optimum.
+x: a candidate is kept as a class; y: two are of one person; z = x x' y. Minimised are the log-odds of all x and z,
+under uniqueness, coupling, transitivity, linearisation, and in single-person mode that all kept are one person; a
+probability of 1/255 or less is impossible (DeeperCut, arXiv:1605.03170, and its solver). HiGHS proves the optimum.
 
 Departures. The official solver has no upper clamp of probabilities; here they end at 1 - 1e-7, as in pose-tensorflow,
 since a certain pair would be worth infinity. Rows are tighter than the paper's, and say the same of whole numbers.
@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from data.types import FloatArray
 from methods.ilp_check import faults, objective
 from methods.ilp_costs import BoolArray, IntArray, Problem, build, check
-from methods.ilp_exact import PROVEN, Outcome, optimise, quick_bound
+from methods.ilp_exact import PROVEN, optimise, quick_bound
 from methods.ilp_greedy import Answer, greedy, joined_pairs, local_search
 from methods.ilp_relaxation import SolverError
 
@@ -88,7 +88,19 @@ def solve(
     problem = build(unary, pairwise, single=mode == "single")
     found = optimise(problem, transitivity=transitivity, until=until)
     status: Status = "optimal" if found.value - found.bound <= PROVEN else "time limit"
-    return _checked(unary, pairwise, problem, found, status, start, transitivity=transitivity)
+    return checked(
+        unary,
+        pairwise,
+        _labels(problem, found.chosen),
+        found.joined,
+        found.value,
+        found.bound,
+        status,
+        start,
+        single=problem.single,
+        rounds=found.rounds,
+        transitivity=transitivity,
+    )
 
 
 def solve_greedy(
@@ -121,40 +133,47 @@ def _heuristic(
     problem = build(unary, pairwise, single=mode == "single")
     answer = method(problem)
     least = quick_bound(problem) if bound is None else bound
-    found = Outcome(answer.chosen, joined_pairs(answer), answer.value, least, 0)
-    return _checked(unary, pairwise, problem, found, "heuristic", start)
+    labels, joined = _labels(problem, answer.chosen), joined_pairs(answer)
+    single = problem.single
+    return checked(unary, pairwise, labels, joined, answer.value, least, "heuristic", start, single=single, rounds=0)
 
 
-def _checked(
+def checked(
     unary: FloatArray,
     pairwise: FloatArray,
-    problem: Problem,
-    found: Outcome,
+    labels: IntArray,
+    joined: BoolArray,
+    value: float,
+    bound: float,
     status: Status,
     start: float,
     *,
+    single: bool,
+    rounds: int,
     transitivity: bool = True,
 ) -> Solution:
-    """Return the answer in the terms of the contract.
+    """Return an answer in the terms of the contract; ``start`` is when the work began.
 
     Raises:
-        SolverError: if it breaks a constraint, or its objective is not what was found.
+        SolverError: if it breaks a constraint, or its objective is not ``value``.
     """
-    labels = np.where(found.chosen >= 0, problem.label[found.chosen], -1) if len(problem.label) else found.chosen
-    options = {"single": problem.single, "transitivity": transitivity}
-    if wrong := faults(unary, pairwise, labels, found.joined, value=found.value, **options):
+    if wrong := faults(unary, pairwise, labels, joined, single=single, transitivity=transitivity, value=value):
         raise SolverError(f"an answer to {len(labels)} candidates breaks the program: {'; '.join(wrong)}: report it")
-    value = objective(unary, pairwise, labels, found.joined)
+    true = objective(unary, pairwise, labels, joined)
     return Solution(
         labels=labels,
-        persons=persons(labels, found.joined),
-        objective=value,
-        bound=value if status == "optimal" else min(found.bound, value),
+        persons=persons(labels, joined),
+        objective=true,
+        bound=true if status == "optimal" else min(bound, true),
         status=status,
-        rounds=found.rounds,
+        rounds=rounds,
         seconds=time.perf_counter() - start,
-        joined=found.joined,
+        joined=joined,
     )
+
+
+def _labels(problem: Problem, chosen: IntArray) -> IntArray:
+    return np.where(chosen >= 0, problem.label[chosen], -1) if len(problem.label) else chosen
 
 
 def persons(labels: IntArray, joined: BoolArray) -> IntArray:

@@ -1,4 +1,4 @@
-"""Checks an answer to DeepCut's program against every constraint, as the paper writes them; knows nothing of solvers."""
+"""Checks an answer to DeepCut's program against every constraint of the paper; knows nothing of solvers."""
 
 from __future__ import annotations
 

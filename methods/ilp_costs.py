@@ -106,7 +106,7 @@ def _check_range(name: str, values: FloatArray) -> None:
 
 def build(unary: FloatArray, pairwise: FloatArray, *, single: bool) -> Problem:
     """Return the program's states and costs; forbidden at probabilities of ``EPSILON`` and less."""
-    count, classes = unary.shape
+    count = len(unary)
     candidate, label = (np.asarray(a, np.int64) for a in np.nonzero(unary > EPSILON))
     probability = np.zeros((len(candidate), len(candidate)))
     first = np.searchsorted(candidate, np.arange(count + 1))

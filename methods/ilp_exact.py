@@ -1,9 +1,9 @@
 """Solves DeepCut's program to a proven optimum with HiGHS, or as far as time allows.
 
-First the program shrinks, without losing its optimum: states that no company makes worth keeping go, and candidates that
-no worthwhile pair connects are apart. Then, for each part, local search gives an answer, and the linear relaxation with
-violated rows added a bound. Where they do not meet, HiGHS branches; rows that its answer violates are added, and it
-starts again. Every bound is one of the full program, since no row cuts a solution off that could be better.
+First the program shrinks, without losing its optimum: states that no company makes worth keeping go, and candidates
+that no worthwhile pair connects are apart. Then, for each part, local search gives an answer, and the linear relaxation
+with violated rows added a bound. Where they do not meet, HiGHS branches; rows that its answer violates are added, and
+it starts again. Every bound is one of the full program, since no row cuts a solution off that could be better.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from scipy.sparse.csgraph import connected_components
 
 from data.types import FloatArray
 from methods.ilp_costs import BoolArray, IntArray, Problem
-from methods.ilp_greedy import Clusters, greedy, joined_pairs, local_search, Answer
+from methods.ilp_greedy import Answer, Clusters, greedy, joined_pairs, local_search
 from methods.ilp_relaxation import Relaxation
 
 PROVEN = 1e-6  # an answer this near to its bound is optimal
-HEURISTIC = 0.3  # share of the time that the first answer may take
+IMPROVING = 0.1  # share of the time that is kept for improving an answer without proof
 RISE = 1e-6  # of the bound, for slack rows to be dropped
 
 
@@ -110,7 +110,7 @@ def _renumbered(problem: Problem, candidates: IntArray) -> Problem:
 
 
 def quick_bound(problem: Problem) -> float:
-    """Return a bound that needs no solver: each candidate pays half of every pair, and takes only those worth joining."""
+    """Return a bound that needs no solver: each candidate pays half of every pair worth joining, and no other."""
     floor, company = _floor(problem)
     least = np.where(problem.required, np.inf, 0.0)
     np.minimum.at(least, problem.candidate, floor - company / 2)
@@ -123,19 +123,37 @@ class _Search:
     def __init__(self, problem: Problem, *, transitivity: bool, until: float) -> None:
         self.problem, self.transitivity, self.until = problem, transitivity, until
         self.bound, self.rounds = quick_bound(problem), 0
-        now = time.perf_counter()
-        soon = until if np.isinf(until) else now + HEURISTIC * max(until - now, 0)
-        answer = local_search(problem, greedy(problem, soon), soon)
+        answer = local_search(problem, greedy(problem, until), until, kicks=0)
         self.chosen, self.joined, self.value = answer.chosen, joined_pairs(answer), answer.value
 
     def run(self) -> Outcome:
-        """Return the best answer, proven where its value is the bound."""
-        if not self._proven() and time.perf_counter() < self.until:
+        """Return the best answer, proven where its value is the bound.
+
+        Part of the time is kept for improving the answer in case there is no proof.
+        """
+        end, left = self.until, self._left()
+        if not self._proven() and left > 0:
             relaxation = Relaxation(self.problem, transitivity=self.transitivity)
-            if self._cut(relaxation) and not self._proven():
+            self.until = end if np.isinf(end) else end - IMPROVING * left
+            converged = self._cut(relaxation)
+            self.until = end
+            if not self._proven():
+                self._improve()
+            if converged and not self._proven():
                 self._branch(relaxation)
         bound = self.value if self._proven() else self.bound
         return Outcome(self.chosen, self.joined, self.value, bound, self.rounds)
+
+    def _improve(self) -> None:
+        """Search around the best answer, where it is one that transitivity allows."""
+        if not self.transitivity and not self.problem.single:
+            return
+        person = np.where(self.chosen >= 0, connected_components(self.joined, directed=False)[1], -1)
+        self._keep(local_search(self.problem, Answer(self.chosen, person, self.value), self.until))
+
+    def _keep(self, answer: Answer) -> None:
+        if answer.value < self.value:
+            self.chosen, self.joined, self.value = answer.chosen, joined_pairs(answer), answer.value
 
     def _proven(self) -> bool:
         return self.value - self.bound <= PROVEN
@@ -183,9 +201,7 @@ class _Search:
         if not self.transitivity and not self.problem.single:
             self._take_as_is(x, z)
             return
-        answer = rounded(self.problem, x, z, self.until)
-        if answer.value < self.value:
-            self.chosen, self.joined, self.value = answer.chosen, joined_pairs(answer), answer.value
+        self._keep(rounded(self.problem, x, z, self.until))
 
     def _take_as_is(self, x: FloatArray, z: FloatArray) -> None:
         """Without transitivity an answer of whole numbers is one as it is."""

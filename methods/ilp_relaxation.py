@@ -15,14 +15,12 @@ states of candidate j, x(T) their sum, and z(i, T) the sum of z between them and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import highspy
 import numpy as np
 
 from data.types import FloatArray
 from methods.ilp_costs import BoolArray, IntArray, Problem
-from methods.ilp_triangles import Triangles, chosen_states, groups, packed, violated
+from methods.ilp_triangles import Triangles, groups, packed, padded, violated
 
 VIOLATED = 1e-6  # more than this, and the row is added
 TOLERANCE = 1e-9  # of HiGHS, in rows and in the objective
@@ -40,7 +38,8 @@ class Relaxation:
     Attributes:
         values: of x, then of z, at the last solution.
         one, other: the states of each z column.
-        column: (S, S) the column of a pair of states, -1 where it has none.
+        column: (S + 1, S + 1) the z column of a pair of states, -1 where it has none; S stands for no state.
+        of_candidate: (N, most states of one) the states of each candidate, padded with S.
     """
 
     def __init__(self, problem: Problem, *, transitivity: bool) -> None:
@@ -49,8 +48,9 @@ class Relaxation:
         self.first = problem.first
         self.count, self.states = len(problem.required), len(problem.cost)
         self.one = self.other = np.zeros(0, np.int64)
-        self.column = np.full((self.states, self.states), -1)
+        self.column = np.full((self.states + 1, self.states + 1), -1)  # a state too many, for padding
         self.groups = groups(problem)
+        self.of_candidate = padded(problem.candidate, self.count)
         self.whole = (problem.candidate[:, None] == np.arange(self.count)).astype(np.float64)  # (S, N)
         self.is_present = np.zeros((self.count, self.count), np.bool_)
         self.values = self.reduced = np.zeros(0)
@@ -91,8 +91,9 @@ class Relaxation:
         low = (sure & (counts == 1))[problem.candidate].astype(np.float64)
         self._columns(problem.cost, low)
         many = np.flatnonzero(counts > 1)
-        rows = [(np.arange(self.first[n], self.first[n + 1]), np.zeros(0, np.int64), 1.0, float(sure[n])) for n in many]
-        self._rows(rows)
+        if len(many):
+            states = self._of_states(self.of_candidate[many])
+            self._rows(states, np.ones(states.shape[1]), 1.0, sure[many].astype(np.float64))
 
     def _columns(self, cost: FloatArray, low: FloatArray) -> None:
         none = np.zeros(0, np.int32)
@@ -119,23 +120,23 @@ class Relaxation:
         self.one, self.other = np.concatenate([self.one, one]), np.concatenate([self.other, other])
         self._columns(self.problem.joint[one, other], np.zeros(len(one)))
 
-    def _rows(self, rows: Sequence[tuple[IntArray, IntArray, float, float]]) -> None:
-        """Add rows: columns of coefficient 1, columns of coefficient -1, upper side, lower side."""
-        if not rows:
-            return
-        width = np.array([len(plus) + len(minus) for plus, minus, _, _ in rows])
-        columns = np.concatenate([part for plus, minus, _, _ in rows for part in (plus, minus)])
-        signs = np.tile([1.0, -1.0], len(rows))
-        values = np.repeat(signs, [len(part) for plus, minus, _, _ in rows for part in (plus, minus)])
-        begin = np.cumsum(width) - width
-        upper, lower = np.array([u for _, _, u, _ in rows]), np.array([low for _, _, _, low in rows])
-        self._send(begin, columns, values, upper, lower)
+    def _rows(self, columns: IntArray, values: FloatArray, upper: float, lower: FloatArray | None = None) -> None:
+        """Add rows (M, W) of columns, of which -1 stands for none, with coefficients (W,) and a common upper side."""
+        held = columns >= 0
+        width = held.sum(1)
+        begin, index = (np.cumsum(width) - width).astype(np.int32), columns[held].astype(np.int32)
+        low = np.full(len(columns), -highspy.kHighsInf) if lower is None else lower
+        weights = np.broadcast_to(values, columns.shape)[held]
+        high = np.full(len(columns), upper)
+        self._accept(self.highs.addRows(len(columns), low, high, len(index), begin, index, weights), "new rows")
 
-    def _send(
-        self, begin: IntArray, columns: IntArray, values: FloatArray, upper: FloatArray, lower: FloatArray
-    ) -> None:
-        starts, index = begin.astype(np.int32), columns.astype(np.int32)
-        self._accept(self.highs.addRows(len(upper), lower, upper, len(index), starts, index, values), "new rows")
+    def _between(self, one: IntArray, other: IntArray) -> IntArray:
+        """Return the z columns of all pairs of states (M, A) and (M, B): (M, A B), -1 where there is none."""
+        return self.column[one[:, :, None], other[:, None]].reshape(len(one), -1)
+
+    def _of_states(self, states: IntArray) -> IntArray:
+        """Return the x columns of states (M, A), -1 where there is none."""
+        return np.where(states < self.states, states, -1)
 
     def solve(self, seconds: float) -> str:
         """Solve what stands; return optimal or time limit.
@@ -189,61 +190,40 @@ class Relaxation:
     def _add_links(self, x: FloatArray, z: FloatArray) -> int:
         """Add z(s, j) <= x_s of states s and candidates j."""
         over = z @ self.whole - x[:, None]  # (S, N)
-        state, j = np.nonzero(over > VIOLATED)
-        most = np.argsort(-over[state, j], kind="stable")[:MOST_ROWS]
-        rows = []
-        for s, k in zip(state[most].tolist(), j[most].tolist(), strict=True):
-            columns = self.column[s, self.first[k] : self.first[k + 1]]
-            rows.append((columns[columns >= 0], np.array([s]), 0.0, -highspy.kHighsInf))
-        self._rows(rows)
-        return len(rows)
+        s, j = _largest(over)
+        if len(s):
+            joined = self._between(s[:, None], self.of_candidate[j])
+            self._rows(np.concatenate([joined, s[:, None]], 1), np.append(np.ones(joined.shape[1]), -1.0), 0.0)
+        return len(s)
 
     def _add_together(self, x: FloatArray, z: FloatArray) -> int:
-        """Add x(i) + x(j) - z(i, j) <= 1 of all pairs of candidates."""
+        """Add x(i) + x(j) - z(i, j) <= 1 of candidates i and j."""
         kept = x @ self.whole
-        over = kept[:, None] + kept - self.whole.T @ z @ self.whole - 1
-        i, j = np.nonzero(np.triu(over > VIOLATED, 1))
-        most = np.argsort(-over[i, j], kind="stable")[:MOST_ROWS]
-        i, j = i[most], j[most]
-        self.present(np.stack([i, j], 1))
-        rows = []
-        for a, b in zip(i.tolist(), j.tolist(), strict=True):
-            one, other = np.arange(self.first[a], self.first[a + 1]), np.arange(self.first[b], self.first[b + 1])
-            joined = self.column[np.ix_(one, other)].ravel()
-            rows.append((np.concatenate([one, other]), joined[joined >= 0], 1.0, -highspy.kHighsInf))
-        self._rows(rows)
-        return len(rows)
+        over = np.triu(kept[:, None] + kept - self.whole.T @ z @ self.whole - 1, 1)
+        i, j = _largest(over)
+        if len(i):
+            self.present(np.stack([i, j], 1))
+            one, other = self.of_candidate[i], self.of_candidate[j]
+            joined = self._between(one, other)
+            values = np.repeat([1.0, -1.0], [2 * one.shape[1], joined.shape[1]])
+            self._rows(np.concatenate([self._of_states(one), self._of_states(other), joined], 1), values, 1.0)
+        return len(i)
 
     def _add_triangles(self, new: Triangles, x: FloatArray | None = None, z: FloatArray | None = None) -> None:
-        """Add the rows; T is all states of the middle candidate where no values are given."""
-        group, first = self.groups, self.first
-        self.present(np.stack([group.candidate[new.a], group.candidate[new.b]], 1))
-        self.present(np.stack([group.candidate[new.a], new.j], 1))
-        self.present(np.stack([new.j, group.candidate[new.b]], 1))
-        lone = (new.a < self.states) & (new.b < self.states) & (first[new.j + 1] - first[new.j] == 1)
-        self._add_lone(new.a[lone], first[new.j[lone]], new.b[lone])
-        rows = []
-        for a, j, b in zip(new.a[~lone].tolist(), new.j[~lone].tolist(), new.b[~lone].tolist(), strict=True):
-            one, other, middle = group.states(a), group.states(b), np.arange(first[j], first[j + 1])
-            if x is not None and z is not None:
-                to_a, to_b = z[np.ix_(middle, one)].sum(1), z[np.ix_(middle, other)].sum(1)
-                middle = middle[chosen_states(x[middle], to_a, to_b)]
-            plus = np.concatenate(
-                [self.column[np.ix_(one, middle)].ravel(), self.column[np.ix_(middle, other)].ravel()]
-            )
-            minus = self.column[np.ix_(one, other)].ravel()
-            rows.append((plus[plus >= 0], np.concatenate([minus[minus >= 0], middle]), 0.0, -highspy.kHighsInf))
-        self._rows(rows)
-
-    def _add_lone(self, a: IntArray, s: IntArray, b: IntArray) -> None:
-        """Add rows of three single states: four columns each, or three where a and b are forbidden."""
-        columns = np.stack([self.column[a, s], self.column[s, b], self.column[a, b], s], 1)
-        held = columns >= 0
-        width = held.sum(1)
-        values = np.broadcast_to([1.0, 1.0, -1.0, -1.0], columns.shape)[held]
-        side = np.zeros(len(a))
-        if len(a):
-            self._send(np.cumsum(width) - width, columns[held], values, side, side - highspy.kHighsInf)
+        """Add the rows, T being the states that make them most violated; all where no values are given."""
+        if not len(new):
+            return
+        group = self.groups
+        one, other = group.candidate[new.a], group.candidate[new.b]
+        self.present(np.concatenate([np.stack(pair, 1) for pair in ((one, other), (one, new.j), (new.j, other))]))
+        a, middle, b = group.states[new.a], self.of_candidate[new.j], group.states[new.b]
+        if x is not None and z is not None:
+            z, x = np.pad(z, (0, 1)), np.pad(x, (0, 1))
+            total = z[a[:, :, None], middle[:, None]].sum(1) + z[middle[:, :, None], b[:, None]].sum(2)
+            middle = np.where(total > x[middle], middle, self.states)
+        parts = self._between(a, middle), self._between(middle, b), self._between(a, b), self._of_states(middle)
+        values = np.repeat([1.0, 1.0, -1.0, -1.0], [part.shape[1] for part in parts])
+        self._rows(np.concatenate(parts, 1), values, 0.0)
 
     def drop_slack(self) -> None:
         """Delete rows that are slack, where they are many; they come back if they are violated again."""
@@ -281,3 +261,10 @@ class Relaxation:
     def branch_bound(self) -> float:
         """Return the bound of the last program of whole numbers."""
         return float(self.highs.getInfo().mip_dual_bound)
+
+
+def _largest(over: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return row and column of the most violated entries, at most ``MOST_ROWS``."""
+    row, column = np.nonzero(over > VIOLATED)
+    most = np.argsort(-over[row, column], kind="stable")[:MOST_ROWS]
+    return row[most], column[most]

@@ -1,7 +1,7 @@
 """Transitivity rows of DeepCut's program: which are violated, and which to begin with.
 
-A row speaks of groups a and b of states of two candidates (one state, or all of a candidate) and of states T of a third:
-z(a, T) + z(T, b) - z(a, b) <= x(T). Of all T the most violated holds the states s with z(a, s) + z(s, b) > x_s.
+A row speaks of groups a and b of states of two candidates (one state, or all of a candidate) and of states T of a
+third: z(a, T) + z(T, b) - z(a, b) <= x(T). Of all T the most violated holds the states s with z(a, s) + z(s, b) > x_s.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.types import FloatArray
-from methods.ilp_costs import BoolArray, IntArray, Problem
+from methods.ilp_costs import IntArray, Problem
 
 VIOLATED = 1e-6  # more than this, and the row is added
 MOST = 3000  # rows added at a time: the most violated
@@ -22,15 +22,12 @@ FORBIDDEN = 1e3  # stands for the cost of a pair that may not be joined, in pack
 
 @dataclass(frozen=True)
 class Groups:
-    """Every state alone, then every candidate of several states as a whole: (G, S) membership, (G,) candidate."""
+    """Every state alone, then every candidate of several states as a whole."""
 
-    member: FloatArray
-    candidate: IntArray
+    member: FloatArray  # (G, S) which states
+    states: IntArray  # (G, most states of one) the same, padded with S
+    candidate: IntArray  # (G,)
     of_candidate: IntArray  # (N,) the group that is the whole candidate; -1 without states
-
-    def states(self, group: int) -> IntArray:
-        """Return the states of a group."""
-        return np.flatnonzero(self.member[group]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,19 @@ def groups(problem: Problem) -> Groups:
     member = np.concatenate([np.eye(len(problem.cost)), (problem.candidate == many[:, None]).astype(np.float64)])
     whole = np.where(counts == 1, np.minimum(problem.first[:-1], len(problem.cost) - 1), -1)
     whole[many] = len(problem.cost) + np.arange(len(many))
-    return Groups(member, np.concatenate([problem.candidate, many]), whole)
+    of_many = padded(problem.candidate, len(counts))[many]
+    alone = np.full((len(problem.cost), of_many.shape[1]), len(problem.cost))
+    alone[:, 0] = np.arange(len(alone))
+    return Groups(member, np.concatenate([alone, of_many]), np.concatenate([problem.candidate, many]), whole)
+
+
+def padded(candidate: IntArray, count: int) -> IntArray:
+    """Return the states of each of ``count`` candidates, padded with the number of states: (count, most of one)."""
+    counts = np.bincount(candidate, minlength=count)
+    first = np.cumsum(counts) - counts
+    states = np.full((count, max(1, counts.max(initial=0))), len(candidate))
+    states[candidate, np.arange(len(candidate)) - first[candidate]] = np.arange(len(candidate))
+    return states
 
 
 def violated(group: Groups, first: IntArray, x: FloatArray, z: FloatArray) -> Triangles:
@@ -131,9 +140,3 @@ def _conflicts(cost: FloatArray) -> tuple[IntArray, IntArray, IntArray, FloatArr
         found.append((near[a], np.full(len(a), j), near[b], least[a, b]))
     a, j_of, b, gain = (np.concatenate(part) for part in zip(*found, strict=True))
     return a, j_of, b, gain
-
-
-def chosen_states(x: FloatArray, to_a: FloatArray, to_b: FloatArray) -> BoolArray:
-    """Return which states of T make the row most violated; all where none does."""
-    mask = to_a + to_b > x
-    return mask if mask.any() else np.ones(len(x), np.bool_)

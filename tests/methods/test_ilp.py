@@ -1,12 +1,8 @@
 """The exact program: worked instances, brute force, what it refuses, and what it does when time is short."""
 
-import highspy
-import numpy as np
 import pytest
 
-from data.types import DataError
-from methods import ilp_relaxation
-from methods.ilp import SolverError, solve
+from methods.ilp import solve
 from methods.ilp_check import faults
 from tests.methods.ilp_instances import WORKED, by_trying_everything, instance_b, instance_c, random_instance
 
