@@ -12,6 +12,7 @@ import numpy as np
 from data.types import FloatArray
 from methods import ilp
 from methods.deepcut_candidates import NOBODY, Indices
+from methods.ilp_stages import solve_stages
 
 Solver = Literal["exact", "greedy", "local"]
 WORTH = 0.5  # a lower probability costs
@@ -36,6 +37,14 @@ class Solved:
     objective: float
     bound: float
     seconds: float
+
+
+def stages_of(classes: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Return the classes of each stage: head and shoulders, the arms too, all (DeeperCut, section 4)."""
+    lower, arms = ("hip", "knee", "ankle", "pelvis"), ("elbow", "wrist")
+    groups = [[i for i, name in enumerate(classes) if not name.endswith((*lower, *arms))]]
+    groups.append([i for i, name in enumerate(classes) if not name.endswith(lower)])
+    return tuple(tuple(group) for group in (*groups, range(len(classes))))
 
 
 class Programs:
@@ -88,6 +97,9 @@ class Programs:
         return Decision(found.labels, found.persons)
 
     def _solve(self, unary: FloatArray, pairwise: FloatArray) -> ilp.Solution:
+        if self.incremental:
+            stages = stages_of(self.classes)
+            return solve_stages(unary, pairwise, stages=stages, mode=self.mode, time_limit=self.time_limit)
         if self.solver == "greedy":
             return ilp.solve_greedy(unary, pairwise, mode=self.mode)
         if self.solver == "local":
