@@ -42,7 +42,9 @@ def line(notes: Notes) -> str:
     count = max(map(len, notes.values()), default=0)
     summary = flat(notes)
     means = [name.split("/")[1] for name in summary if name.endswith("/mean")]
-    parts = [f"{name} {summary[f'images/{name}/mean']:.4g} (at most {summary[f'images/{name}/max']:.4g})" for name in means]
+    parts = [
+        f"{name} {summary[f'images/{name}/mean']:.4g} (at most {summary[f'images/{name}/max']:.4g})" for name in means
+    ]
     return f"{count} test images, {summary['images/without']:.0f} of them failed; means: {', '.join(parts)}"
 
 

@@ -19,27 +19,36 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from data.module import PoseDataModule
-from data.types import DataError, FloatArray, PoseBatch, PosePrediction, Skeleton, apply_affine
+from data.types import FloatArray, PoseBatch, PosePrediction, Skeleton, apply_affine
 from data.views import PersonCrop, SceneCrop, WholeImage
 from methods import deepcut_targets as targets
 from methods.base import PoseMethod
-from methods.deepcut_candidates import LEAST_SCORE, MOST, MOST_PER_CLASS, NMS, Candidates, find_candidates, people_of
-from methods.deepcut_nets import HEADS, Answers, DenseVGG, Norm, PartResNet, StrideOn, vgg_entries
+from methods.deepcut_candidates import (
+    LEAST_SCORE,
+    MOST,
+    MOST_PER_CLASS,
+    NMS,
+    Candidates,
+    complete,
+    find_candidates,
+    people_of,
+)
+from methods.deepcut_nets import Answers, DenseVGG, Norm, PartResNet, StrideOn, begin_as
 from methods.deepcut_program import Decision, Programs, Solver
+from methods.deepcut_refusals import refuse
 from methods.images import normalise
 from methods.inside import Panel
 from methods.joints import kept, spread
 from methods.pairwise_samples import Samples
-from methods.pairwise_terms import LOGISTIC_C, Detections, PairTerms
-from methods.simplebaseline import BLOCKS, IMAGENET_WIDTH, Depth, imagenet_weights
-from methods.weights import place, read_state
+from methods.pairwise_terms import LOGISTIC_C, Detections, PairTerms, detections_of
+from methods.simplebaseline import IMAGENET_WIDTH, Depth, imagenet_weights
+from methods.weights import read_state
 
 LEFT_OUT = {"mpii16": ("pelvis", "thorax")}  # the authors' 14 joints
 BORDER = (124, 116, 104)  # ImageNet's mean: what lies outside the image becomes 0
 PERSON = 340  # pixels that a person is high; the authors' code
 MOMENTUM = 0.9
 STEPS = 1030  # thousand; the ends of the learning rates are at 10, 430 and 730
-CLASSIFIER = rf"fc\.|{HEADS}"  # of ImageNet's files, and what they lack
 
 
 class DeepCut(PoseMethod):
@@ -132,14 +141,14 @@ class DeepCut(PoseMethod):
         self.fit_images, self.logistic_c = fit_images, logistic_c
         self.optimizer, self.rates, self.rate_ends, self.weight_decay = optimizer, rates, rate_ends, weight_decay
         from_torchvision = pretrained or backbone_weights is not None
-        self._refuse(tuple(input_size), width, norm, stride_on, person_height)
+        refuse(self.hparams, self.stride)
         h, w = input_size
         if mode == "multi":
             self.view = WholeImage((h, w), border=BORDER)
             self.train_view = SceneCrop((size, size), border=BORDER, height=person_height)
         else:
             self.view = PersonCrop((h, w), padding=1 / person_height, border=BORDER)
-        self.chosen = kept(skeleton, LEFT_OUT)
+        self.chosen = list(kept(skeleton, LEFT_OUT))
         j = len(self.chosen)
         net = (
             PartResNet(j, depth, width, norm, stride_on or ("3x3" if from_torchvision else "1x1"), pools)
@@ -151,44 +160,9 @@ class DeepCut(PoseMethod):
         self.register_buffer("pair_mean", torch.zeros(j, j - 1, 2))
         self.register_buffer("pair_std", torch.ones(j, j - 1, 2))
         names = [skeleton.joints[i] for i in self.chosen]
-        self.programs = Programs(names, mode, "none" if self.pairwise == "none" else solver, time_limit, incremental=incremental)
-
-    def _refuse(
-        self, size: tuple[int, ...], width: int, norm: Norm, stride_on: StrideOn | None, person_height: float
-    ) -> None:
-        """Raise DataError for settings that cannot work together."""
-        nms, least, per_class, most = self.find
-        if self.depth not in BLOCKS:
-            raise DataError(f"depth {self.depth}: expected one of {', '.join(map(str, BLOCKS))}")
-        for side in (*size, self.size):
-            if side < 2 * self.stride or side % (2 * self.stride):
-                found = f"input_size {list(size)}, size {self.size}"
-                raise DataError(f"{found}: multiples of {2 * self.stride} expected, {side} is none")
-        if self.radius <= 0 or nms < 0 or not 0 < person_height <= 1:
-            found = f"radius {self.radius}, nms {nms}, person_height {person_height}"
-            raise DataError(f"{found}: expected lengths above 0, the last at most 1")
-        if not 0 < least < 1 or per_class < 1 or most < 1 or self.fit_images < 1 or self.logistic_c <= 0:
-            found = f"least_score {least}, per_class {per_class}, candidates {most}, fit_images {self.fit_images}"
-            raise DataError(f"{found}, logistic_c {self.logistic_c}: a share and numbers above 0 expected")
-        if len(self.rates) != len(self.rate_ends) + 1 or min(self.rates) <= 0:
-            found = f"rates {list(self.rates)}, rate_ends {list(self.rate_ends)}"
-            raise DataError(f"{found}: expected rates above 0, one more than ends")
-        if self.paper == "deepcut" and self.pairwise == "regressed":
-            raise DataError("pairwise regressed: DeepCut's VGG regresses no pairs; mean or none expected")
-        self._refuse_weights(width, norm, stride_on)
-
-    def _refuse_weights(self, width: int, norm: Norm, stride_on: StrideOn | None) -> None:
-        """Raise DataError where weights to start from do not go with the network, or are missing."""
-        hub = self.pretrained and self.backbone_weights is None
-        if hub and self.paper == "deepcut":
-            raise DataError("pretrained true: no hub has VGG-16 for it; give backbone_weights or set it to false")
-        if hub and width != IMAGENET_WIDTH:
-            found = f"width {width}: the ImageNet weights have {IMAGENET_WIDTH}"
-            raise DataError(f"{found}; set pretrained to false or leave the width")
-        if hub and stride_on == "1x1":
-            raise DataError("stride_on 1x1: the hub's weights stride on the 3x3; leave it, or bring backbone_weights")
-        if self.paper == "deepercut" and norm == "frozen" and not (hub or self.backbone_weights):
-            raise DataError("norm frozen without weights to start from: random ones have no statistics; set it to batch")
+        self.programs = Programs(
+            names, mode, "none" if self.pairwise == "none" else solver, time_limit, incremental=incremental
+        )
 
     def before_fit(self, data: PoseDataModule) -> None:
         """Take mean and deviation of the ways between joints, of people and their mirror images; bring weights."""
@@ -197,20 +171,15 @@ class DeepCut(PoseMethod):
         for position in np.linspace(0, len(inputs) - 1, min(len(inputs), self.fit_images)).round().astype(int).tolist():
             affine, _ = inputs.geometry(-1, position)
             everyone.append(inputs.truth(position, affine))
-        joints, visible = (torch.from_numpy(np.concatenate(part)) for part in zip(*everyone, strict=True))
-        flip = list(self.skeleton.flip)
-        mirrored = joints[:, flip] * torch.tensor([-1.0, 1.0])
-        both = torch.cat([joints, mirrored])[:, list(self.chosen)]
-        mean, std = targets.pair_statistics(both, torch.cat([visible, visible[:, flip]])[:, list(self.chosen)])
+        people = (torch.from_numpy(np.concatenate(part)) for part in zip(*everyone, strict=True))
+        joints, visible = targets.with_mirrored(*people, self.skeleton.flip)
+        mean, std = targets.pair_statistics(joints[:, self.chosen], visible[:, self.chosen])
         self.pair_mean.copy_(mean)
         self.pair_std.copy_(std)
         if self.backbone_weights:
-            state = read_state(self.backbone_weights)
-            state = vgg_entries(state) if self.paper == "deepcut" else state
-            without = CLASSIFIER if self.paper == "deepercut" else r"parts\.|offsets\.|classifier\.6|head\."
-            place(self.net, state, str(self.backbone_weights), without=without)
+            begin_as(self.net, read_state(self.backbone_weights), str(self.backbone_weights))
         elif self.pretrained:
-            place(self.net, imagenet_weights(self.depth), f"ResNet-{self.depth} of the hub", without=CLASSIFIER)
+            begin_as(self.net, imagenet_weights(self.depth), f"ResNet-{self.depth} of the hub")
 
     def after_fit(self, data: PoseDataModule) -> None:
         """Fit the pairwise terms on training inputs."""
@@ -253,25 +222,17 @@ class DeepCut(PoseMethod):
 
     def _detections(self, answers: Answers, b: int) -> Detections:
         """Bring what is said of one image to input pixels."""
-        h, w = answers.parts.shape[-2:]
-        middles = targets.cell_middles((h, w), self.stride).reshape(-1, 2)
-        offsets = answers.offsets[b].float().cpu().flatten(2).movedim(1, 2) * targets.OFFSET_STD  # (J, N, 2)
-        mean, std = self.pair_mean.cpu()[:, :, None], self.pair_std.cpu()[:, :, None]
-        if answers.pairs is None or self.pairwise != "regressed":
-            ways = mean.expand(-1, -1, h * w, -1)
-        else:
-            ways = answers.pairs[b].float().cpu().flatten(3).movedim(2, 3) * std + mean
-        return Detections(*(part.double().numpy() for part in (middles, middles + offsets, ways)))
+        mean, std, regressed = self.pair_mean, self.pair_std, self.pairwise == "regressed"
+        return detections_of(answers, b, self.stride, mean, std, regressed=regressed)
 
     def _decided(self, batch: PoseBatch) -> tuple[Tensor, list[tuple[Candidates, Decision, Detections]]]:
         """Return the score maps (B, J, h, w), and each image's candidates with what was decided."""
         answers = self(batch.images)
         scores = answers.parts.float().sigmoid().cpu()
-        nms, least, per_class, most = self.find
         found = []
         for b, image in enumerate(batch.image_ids):
             said = self._detections(answers, b)
-            candidates = find_candidates(scores[b].numpy(), said.places, self.stride, nms, least, per_class, most)
+            candidates = find_candidates(scores[b].numpy(), said.places, self.stride, *self.find)
             pairs = self.terms.probabilities(said, candidates.cell, candidates.unary)
             found.append((candidates, self.programs.decide(candidates.unary, pairs, image), said))
         return scores, found
@@ -295,16 +256,7 @@ class DeepCut(PoseMethod):
     ) -> tuple[FloatArray, FloatArray]:
         """Return (N, J, 2) input pixels and (N, J) scores; of one person missing joints are the maps' highest cells."""
         joints, sure = people_of(candidates, decision.labels, decision.persons)
-        if self.mode == "multi":
-            return joints, sure
-        if not len(joints):
-            joints, sure = np.full((1, *joints.shape[1:]), np.nan), np.zeros((1, sure.shape[1]))
-        flat = scores.reshape(len(scores), -1)
-        highest, every = flat.argmax(1), np.arange(len(flat))
-        missing = np.isnan(joints[0, :, 0])
-        joints[0, missing] = said.places[every, highest][missing]
-        sure[0, missing] = flat[every, highest][missing]
-        return joints, sure
+        return (joints, sure) if self.mode == "multi" else complete(joints, sure, scores, said.places)
 
     def inside(self, batch: PoseBatch) -> list[Panel]:
         """Show score maps, candidates by class, whom those that were kept belong to, what was left out, and people."""

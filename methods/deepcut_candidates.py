@@ -88,7 +88,7 @@ def find_candidates(
     flat = scores.reshape(j, -1).astype(np.float64)
     peaks = [_peaks(flat[c], width, nms, least, per_class) for c in range(j)]
     cell = np.unique(np.concatenate(peaks))
-    unary = np.where(flat[:, cell].T < least, 0.0, flat[:, cell].T)
+    unary = flat[:, cell].T * (least <= flat[:, cell].T)
     cell, unary = _split(cell, unary)
     best, score = unary.argmax(1), unary.max(1, initial=0)
     kept = []
@@ -139,3 +139,26 @@ def people_of(candidates: Candidates, labels: Indices, persons: Indices) -> tupl
     np.add.at(where, (person, label), weight[:, None] * candidates.places[kept, label])
     with np.errstate(invalid="ignore"):
         return where / total[..., None], best
+
+
+def complete(
+    joints: FloatArray, sure: FloatArray, scores: FloatArray, places: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Give the one person of an image the joints that no candidate is: where the highest cells of the maps see them.
+
+    Args:
+        joints: (N, J, 2) with N at most 1, NaN where missing.
+        sure: (N, J) their probabilities.
+        scores: (J, h, w).
+        places: (J, h w, 2).
+
+    Returns:
+        (1, J, 2) and (1, J).
+    """
+    flat, every = scores.reshape(len(scores), -1), np.arange(len(scores))
+    highest = flat.argmax(1)
+    where, peak = places[every, highest][None], flat[every, highest].astype(np.float64)[None]
+    if not len(joints):
+        return where, peak
+    missing = np.isnan(joints[..., 0])
+    return np.where(missing[..., None], where, joints), np.where(missing, peak, sure)

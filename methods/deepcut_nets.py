@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods.simplebaseline import BLOCKS
+from methods.weights import place
 
 Norm = Literal["frozen", "batch"]
 StrideOn = Literal["1x1", "3x3"]
@@ -23,7 +24,8 @@ PRIOR = -4.6  # initial logit of a part, 1 %: most cells are none; the authors b
 DILATION = 2  # of res5, which does not stride
 VGG = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # VGG-16's convolutions
 VGG_WIDE = 4096  # channels of fc6 and fc7
-HEADS = r"deep\.|skip\.|early\."  # of the ResNet's entries
+NEW_IN_RESNET = r"fc\.|deep\.|skip\.|early\."  # ImageNet's classifier, and what its files lack
+NEW_IN_VGG = r"classifier\.6\.|head\.|parts\.|offsets\."
 
 
 class Answers(NamedTuple):
@@ -173,6 +175,18 @@ class DenseVGG(nn.Module):
         b, _, h, w = parts.shape
         early = parts if self.training else None
         return Answers(parts[:, : self.joints], offsets.reshape(b, self.joints, 2, h, w), None, early)
+
+
+def begin_as(net: PartResNet | DenseVGG, state: dict[str, Tensor], source: str) -> None:
+    """Load everything but the heads from ImageNet's weights, torchvision's or timm's.
+
+    Raises:
+        DataError: naming what does not fit.
+    """
+    if isinstance(net, DenseVGG):
+        place(net, vgg_entries(state), source, without=NEW_IN_VGG)
+    else:
+        place(net, state, source, without=NEW_IN_RESNET)
 
 
 def vgg_entries(state: dict[str, Tensor]) -> dict[str, Tensor]:

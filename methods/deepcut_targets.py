@@ -5,6 +5,7 @@ After the authors' pose-tensorflow. Cell i of a stride s has its middle at pixel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -117,6 +118,13 @@ def other_joints(joints: int, device: torch.device | None = None) -> Tensor:
     """List for each of J joints the others in their order: (J, J - 1), the order of :func:`pair_index`."""
     rest = torch.arange(joints - 1, device=device).expand(joints, -1)
     return rest + (rest >= torch.arange(joints, device=device)[:, None])
+
+
+def with_mirrored(joints: Tensor, visible: Tensor, flip: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Add to N people (N, K, 2), labelled (N, K), their mirror images about x = 0, left and right swapped."""
+    order = list(flip)
+    mirrored = joints[:, order] * torch.tensor([-1.0, 1.0])
+    return torch.cat([joints, mirrored]), torch.cat([visible, visible[:, order]])
 
 
 def pair_statistics(joints: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:

@@ -67,7 +67,9 @@ class Samples:
         person = int(self.rng.choice(whole))
         near = [np.flatnonzero(mask[:, person]) for mask in (first, second)]
         outside = [np.flatnonzero(~mask[:, person]) for mask in (first, second)]
-        rivals = [np.concatenate([out, *self._rivals(m, person)]) for out, m in zip(outside, (first, second), strict=True)]
+        rivals = [
+            np.concatenate([out, *self._rivals(m, person)]) for out, m in zip(outside, (first, second), strict=True)
+        ]
         count = min(self.most, len(near[0]) * len(near[1]))
         drawn = [(near[0], near[1], count)]
         for one, other in ((near[0], rivals[1]), (rivals[0], near[1]), (outside[0], outside[1])):

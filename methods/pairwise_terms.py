@@ -1,4 +1,4 @@
-"""DeepCut's pairwise probabilities: are two candidates of these classes of one person? (arXiv:1605.03170)
+"""DeepCut's pairwise probabilities, that two candidates of these classes are of one person (arXiv:1605.03170).
 
 Different classes: how far the way between them is from the way that the detector says, from either end. The same class:
 how far apart they are. Logistic regressions, fitted on cells of the training images.
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from data.types import FloatArray
-from methods.deepcut_targets import RADIUS, pair_index
+from methods.deepcut_nets import Answers
+from methods.deepcut_targets import OFFSET_STD, RADIUS, cell_middles, pair_index
 
 SAME_SLOPE, SAME_SHIFT = 0.2, 7.5  # a pixel, and log-odds at 0: one half at 37.5 pixels; the authors' release
 SAME_RADIUS = 25.0  # pixels within which two cells are of one joint, where a person is 340 pixels high
@@ -42,6 +43,28 @@ class Detections:
         """Return the ways (M, 2) from cells of joint ``a`` to joint ``b``."""
         joints = len(self.places)
         return np.asarray(self.ways[a, pair_index(a, b, joints) - (joints - 1) * a, cells])
+
+
+def detections_of(
+    answers: Answers, image: int, stride: int, mean: Tensor, std: Tensor, *, regressed: bool
+) -> Detections:
+    """Bring what is said of one image of a batch to input pixels.
+
+    Args:
+        answers: Of the network.
+        image: Which one.
+        stride: Input pixels a cell.
+        mean: (J, J - 1, 2) of the ways to other joints; all that is said of them where not ``regressed``.
+        std: (J, J - 1, 2) of those.
+        regressed: Whether the network's ways count.
+    """
+    h, w = answers.parts.shape[-2:]
+    middles = cell_middles((h, w), stride).reshape(-1, 2)
+    offsets = answers.offsets[image].float().cpu().flatten(2).movedim(1, 2) * OFFSET_STD  # (J, N, 2)
+    ways = mean.cpu()[:, :, None].expand(-1, -1, h * w, -1)
+    if regressed and answers.pairs is not None:
+        ways = ways + answers.pairs[image].float().cpu().flatten(3).movedim(2, 3) * std.cpu()[:, :, None]
+    return Detections(*(part.double().numpy() for part in (middles, middles + offsets, ways)))
 
 
 def cross_features(way: FloatArray, said: FloatArray, back: FloatArray, said_back: FloatArray) -> FloatArray:
@@ -165,9 +188,7 @@ class PairTerms(nn.Module):
         equal = a == b
         apart = same_features(place[one[equal]], place[other[equal]])
         learned = self.how_same == "learned"
-        value[equal] = (
-            self.same.probability(a[equal], apart) if learned else same_probability(apart[:, 0], self.radius)
-        )
+        value[equal] = self.same.probability(a[equal], apart) if learned else same_probability(apart[:, 0], self.radius)
         swap = (a > b)[~equal]
         first = np.where(swap, other[~equal], one[~equal])
         second = np.where(swap, one[~equal], other[~equal])

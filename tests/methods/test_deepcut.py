@@ -213,7 +213,9 @@ def test_the_stages_are_head_and_shoulders_then_arms_then_all():
     names = [MPII16.joints[i] for i in DeepCut(MPII16, pretrained=False, norm="batch", depth=18, width=2).chosen]
     first, second, third = stages_of(names)
     assert {names[i] for i in first} == {"upper_neck", "head_top", "left_shoulder", "right_shoulder"}
-    assert {names[i] for i in set(second) - set(first)} == {f"{s}_{p}" for s in ("left", "right") for p in ("elbow", "wrist")}
+    assert {names[i] for i in set(second) - set(first)} == {
+        f"{s}_{p}" for s in ("left", "right") for p in ("elbow", "wrist")
+    }
     assert third == tuple(range(14))
 
 

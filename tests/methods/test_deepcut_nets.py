@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from bench.config import resolve
-from bench.cost import network_cost
 from data.skeletons import LSP14
 from data.types import DataError
 from methods.deepcut import DeepCut
@@ -146,6 +145,8 @@ def test_weights_are_not_interchanged_silently():
         ({"least_score": 1.5}, "least_score 1.5"),
         ({"rates": (1.0,)}, "one more than ends"),
         ({"depth": 20}, "depth 20"),
+        ({"fit_images": 0}, "fit_images 0"),
+        ({"incremental": True, "solver": "greedy"}, "stages are solved exactly"),
         ({"paper": "deepcut", "pairwise": "regressed"}, "regresses no pairs"),
     ],
 )
