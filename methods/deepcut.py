@@ -214,10 +214,11 @@ class DeepCut(PoseMethod):
             background = 1 - truth.parts.amax(1, keepdim=True)
             terms["parts"] = targets.part_loss(answers.early, torch.cat([truth.parts, background], 1), weight)
         terms["offsets"] = targets.OFFSET_WEIGHT * targets.offset_loss(answers.offsets, truth)
-        if answers.pairs is not None:
-            terms["pairs"] = targets.PAIR_WEIGHT * targets.pair_loss(
-                answers.pairs, truth, joints, visible, self.stride, self.pair_mean, self.pair_std
-            )
+        if isinstance(self.net, PartResNet) and answers.features is not None:
+            cells = targets.Cells.of(truth.parts)
+            found, mean, std = self.net.pairs_at(answers.features, cells), self.pair_mean, self.pair_std
+            loss = targets.pair_loss(found, cells, truth, joints, visible, self.stride, mean, std)
+            terms["pairs"] = targets.PAIR_WEIGHT * loss
         return terms
 
     def _detections(self, answers: Answers, b: int) -> Detections:

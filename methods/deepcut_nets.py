@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+import torch
 from timm.models.resnet import Bottleneck, make_blocks
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from methods.deepcut_targets import Cells
 from methods.simplebaseline import BLOCKS
 from methods.weights import place
 
@@ -34,14 +36,17 @@ class Answers(NamedTuple):
     Attributes:
         parts: (B, J, h, w) logits; the VGG's without its background.
         offsets: (B, J, 2, h, w) from a cell to the joint, in deviations.
-        pairs: (B, J, J - 1, 2, h, w) from a cell of one joint to every other joint, in deviations from the mean.
+        pairs: (B, J, J - 1, 2, h, w) from a cell of one joint to every other joint, in deviations from the mean; not in
+            training, which asks for a few cells.
         early: (B, J or J + 1, h, w) logits that only training asks for: intermediate supervision, or the background.
+        features: (B, C, h / 2, w / 2) and (B, F, h, w), of which the ResNet makes its answers.
     """
 
     parts: Tensor
     offsets: Tensor
-    pairs: Tensor | None
-    early: Tensor | None
+    pairs: Tensor | None = None
+    early: Tensor | None = None
+    features: tuple[Tensor, Tensor] | None = None
 
 
 class SteadyNorm(nn.BatchNorm2d):
@@ -110,11 +115,55 @@ class PartResNet(nn.Module):
         middle = self.layer3[: self.early_block](finer)
         early = self.early(middle) if self.training else None
         deepest = self.layer4(self.layer3[self.early_block :](middle))
-        answer = self.deep(deepest) + self.skip(finer)
-        b, _, h, w = answer.shape
-        j = self.joints
-        parts, offsets, pairs = answer.split([j, 2 * j, 2 * j * (j - 1)], 1)
-        return Answers(parts, offsets.reshape(b, j, 2, h, w), pairs.reshape(b, j, j - 1, 2, h, w), early)
+        j, (b, _, h, w) = self.joints, finer.shape
+        wanted = slice(3 * j if self.training else None)  # in training pairs are asked for where there is a joint
+        answer = F.conv_transpose2d(deepest, self.deep.weight[:, wanted], self.deep.bias[wanted], 2, 1, 1)
+        answer = answer + F.conv2d(finer, self.skip.weight[wanted], self.skip.bias[wanted])
+        offsets, pairs = answer[:, j : 3 * j].reshape(b, j, 2, h, w), None
+        if not self.training:
+            pairs = answer[:, 3 * j :].reshape(b, j, j - 1, 2, h, w)
+        return Answers(answer[:, :j], offsets, pairs, early, (deepest, finer))
+
+    def pairs_at(self, features: tuple[Tensor, Tensor], cells: Cells) -> Tensor:
+        """Say from single cells where the other joints are: as :meth:`forward`, for less where cells are few.
+
+        Args:
+            features: Of the answers.
+            cells: M of them, by joint.
+
+        Returns:
+            (M, J - 1, 2) in deviations from the mean.
+        """
+        j, (deepest, finer) = self.joints, features
+        rows = torch.cat([_seen(deepest, cells), _rows(finer.movedim(1, -1), cells.image, cells.y, cells.x)], 1)
+        wide = (
+            self.deep.weight[:, 3 * j :].unflatten(1, (j, -1)).permute(1, 3, 4, 0, 2).flatten(1, 3)
+        )  # (J, 9 C, 2 J - 2)
+        weight = torch.cat([wide, self.skip.weight[3 * j :, :, 0, 0].unflatten(0, (j, -1)).transpose(1, 2)], 1)
+        bias = (self.deep.bias + self.skip.bias)[3 * j :].unflatten(0, (j, -1))
+        counts = torch.bincount(cells.joint, minlength=j).tolist()
+        answers = [torch.addmm(b, r, w) for b, r, w in zip(bias, rows.split(counts), weight, strict=True)]
+        return torch.cat(answers).unflatten(1, (j - 1, 2))
+
+
+def _seen(maps: Tensor, cells: Cells) -> Tensor:
+    """Return what the transposed convolution reads for cells twice as fine: (M, 9 C), 0 where it reads nothing."""
+    b, c, h, w = maps.shape
+    apart = maps.new_zeros(b, 2 * h + 2, 2 * w + 2, c)
+    apart[:, 1:-1:2, 1:-1:2] = maps.movedim(1, -1)
+    reach = torch.arange(2, -1, -1, device=maps.device)  # kernel entry k of output y meets input (y + 1 - k) / 2
+    image, y, x = (
+        cells.image[:, None, None],
+        (cells.y[:, None] + reach)[:, :, None],
+        (cells.x[:, None] + reach)[:, None],
+    )
+    return _rows(apart, image, y, x).flatten(1)
+
+
+def _rows(maps: Tensor, image: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Read maps (B, h, w, C) at cells of any shape (...): (..., C)."""
+    _, h, w, c = maps.shape
+    return F.embedding((image * h + y) * w + x, maps.reshape(-1, c))
 
 
 def _doubling(into: int, out: int) -> nn.ConvTranspose2d:
@@ -174,7 +223,7 @@ class DenseVGG(nn.Module):
         parts, offsets = self.parts(x), self.offsets(x)
         b, _, h, w = parts.shape
         early = parts if self.training else None
-        return Answers(parts[:, : self.joints], offsets.reshape(b, self.joints, 2, h, w), None, early)
+        return Answers(parts[:, : self.joints], offsets.reshape(b, self.joints, 2, h, w), early=early)
 
 
 def begin_as(net: PartResNet | DenseVGG, state: dict[str, Tensor], source: str) -> None:

@@ -35,9 +35,7 @@ def refuse(options: Mapping[str, Any], stride: int) -> None:
     if len(rates) != len(ends) + 1 or min(rates) <= 0:
         raise DataError(f"rates {list(rates)}, rate_ends {list(ends)}: expected rates above 0, one more than ends")
     if options["incremental"] and options["solver"] != "exact":
-        raise DataError(
-            f"incremental with solver {options['solver']}: the stages are solved exactly; leave one of them"
-        )
+        raise DataError(f"incremental with solver {options['solver']}: its stages are solved exactly; leave one out")
     if options["paper"] == "deepcut" and options["pairwise"] == "regressed":
         raise DataError("pairwise regressed: DeepCut's VGG regresses no pairs; mean or none expected")
     _refuse_weights(options)

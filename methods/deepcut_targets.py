@@ -34,6 +34,21 @@ class PartTargets:
     owner: Tensor
 
 
+@dataclass(frozen=True)
+class Cells:
+    """M cells that have a joint, by joint."""
+
+    joint: Tensor  # (M,) ascending
+    image: Tensor
+    y: Tensor
+    x: Tensor
+
+    @classmethod
+    def of(cls, parts: Tensor) -> Cells:
+        """List those of parts (B, J, h, w)."""
+        return cls(*parts.transpose(0, 1).nonzero(as_tuple=True))
+
+
 def pair_index(a: int, b: int, joints: int) -> int:
     """Return the place of the ordered pair (a, b), a and b different, among the J (J - 1) of ``joints``."""
     return (joints - 1) * a + b - (a < b)
@@ -90,12 +105,20 @@ def offset_loss(offsets: Tensor, targets: PartTargets) -> Tensor:
 
 
 def pair_loss(
-    pairs: Tensor, targets: PartTargets, joints: Tensor, visible: Tensor, stride: int, mean: Tensor, std: Tensor
+    found: Tensor,
+    cells: Cells,
+    targets: PartTargets,
+    joints: Tensor,
+    visible: Tensor,
+    stride: int,
+    mean: Tensor,
+    std: Tensor,
 ) -> Tensor:
     """Huber loss of the ways from the cells of a joint to its owner's other joints, in deviations from their mean.
 
     Args:
-        pairs: (B, J, J - 1, 2, h, w).
+        found: (M, J - 1, 2).
+        cells: M cells that have a joint.
         targets: Of the parts.
         joints: (B, P, J, 2) input pixels.
         visible: (B, P, J).
@@ -103,14 +126,13 @@ def pair_loss(
         mean: (J, J - 1, 2) pixels.
         std: (J, J - 1, 2) pixels.
     """
-    b, a, y, x = targets.parts.nonzero(as_tuple=True)
-    found = pairs.permute(0, 1, 4, 5, 2, 3)[b, a, y, x].float()  # (M, J - 1, 2)
-    owner, others = targets.owner[b, a, y, x], other_joints(pairs.shape[1], pairs.device)[a]  # (M,), (M, J - 1)
-    middles = cell_middles((pairs.shape[-2], pairs.shape[-1]), stride, pairs.device)[y, x]
-    way = joints[b[:, None], owner[:, None], others] - middles[:, None]
-    known = visible[b[:, None], owner[:, None], others] > 0
+    a, b = cells.joint, cells.image[:, None]
+    owner, others = targets.owner[cells.image, a, cells.y, cells.x][:, None], other_joints(len(mean), mean.device)[a]
+    h, w = targets.parts.shape[-2:]
+    middles = cell_middles((h, w), stride, mean.device)[cells.y, cells.x]
+    way, known = joints[b, owner, others] - middles[:, None], visible[b, owner, others] > 0
     wanted = torch.where(known[..., None], (way - mean[a]) / std[a], 0)
-    each = F.huber_loss(found, wanted, reduction="none") * known[..., None]
+    each = F.huber_loss(found.float(), wanted, reduction="none") * known[..., None]
     return each.sum() / (2 * known.sum()).clamp(min=1)
 
 

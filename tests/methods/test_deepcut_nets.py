@@ -9,6 +9,7 @@ from data.skeletons import LSP14
 from data.types import DataError
 from methods.deepcut import DeepCut
 from methods.deepcut_nets import DenseVGG, PartResNet, SteadyNorm, vgg_entries
+from methods.deepcut_targets import Cells
 
 
 def count(net):
@@ -99,6 +100,28 @@ def test_a_cell_of_res5_answers_on_the_cell_twice_as_far():
     assert answer[0, 0].nonzero().tolist() == [[2, 6]] and answer[0, 0, 2, 6] == 7
 
 
+def test_pairs_at_single_cells_are_those_of_the_whole_map():
+    torch.manual_seed(0)
+    net = PartResNet(3, 18, 4, "batch").eval()
+    nn.init.normal_(net.deep.bias), nn.init.normal_(net.skip.bias)
+    with torch.no_grad():
+        answers = net(torch.randn(2, 3, 64, 96))
+        cells = Cells.of(torch.ones(2, 3, 8, 12))
+        found = net.pairs_at(answers.features, cells)
+    expected = answers.pairs.permute(1, 0, 4, 5, 2, 3).reshape(-1, 2, 2)  # by joint, image, row, column
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_training_answers_parts_and_offsets_as_testing_does():
+    net = PartResNet(3, 50, 4)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        one, other = net.train()(images), net.eval()(images)
+    torch.testing.assert_close(one.parts, other.parts)
+    torch.testing.assert_close(one.offsets, other.offsets)
+    assert one.pairs is None and other.early is None
+
+
 def test_frozen_batch_norms_keep_their_statistics_and_learn_scale_and_shift():
     norm = SteadyNorm(1).train()
     norm.running_mean.fill_(3), norm.running_var.fill_(4)
@@ -146,7 +169,7 @@ def test_weights_are_not_interchanged_silently():
         ({"rates": (1.0,)}, "one more than ends"),
         ({"depth": 20}, "depth 20"),
         ({"fit_images": 0}, "fit_images 0"),
-        ({"incremental": True, "solver": "greedy"}, "stages are solved exactly"),
+        ({"incremental": True, "solver": "greedy"}, "its stages are solved exactly"),
         ({"paper": "deepcut", "pairwise": "regressed"}, "regresses no pairs"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from methods import deepcut_targets as targets
-from methods.deepcut_targets import draw_targets, pair_index
+from methods.deepcut_targets import Cells, draw_targets, pair_index
 
 
 def one_joint(x, y, size=(8, 8), stride=8, radius=17.0):
@@ -94,14 +94,14 @@ def test_the_pair_loss_of_the_right_ways_is_0_and_counts_labelled_pairs_alone():
     visible = torch.tensor([[[2.0, 2.0, 0.0]]])
     truth = draw_targets(joints, visible, (1, 3), 8, radius=3.0)  # cells 0 and 2 are hit in the middle
     mean, std = torch.full((3, 2, 2), 6.0), torch.full((3, 2, 2), 2.0)
-    pairs = torch.zeros(1, 3, 2, 2, 1, 3)
-    pairs[0, 0, 0, :, 0, 0] = (torch.tensor([16.0, 0.0]) - 6) / 2  # joint 0 to joint 1
-    pairs[0, 1, 0, :, 0, 2] = (torch.tensor([-16.0, 0.0]) - 6) / 2
-    pairs[0, 0, 1], pairs[0, 1, 1] = 77.0, 77.0  # to the unlabelled joint
-    assert targets.pair_loss(pairs, truth, joints, visible, 8, mean, std).item() == 0
-    pairs[0, 0, 0, 0, 0, 0] += 0.5
-    found = targets.pair_loss(pairs, truth, joints, visible, 8, mean, std).item()
-    assert found == pytest.approx(0.125 / 4)  # two pairs of two numbers
+    cells = Cells.of(truth.parts)
+    assert [cells.joint.tolist(), cells.x.tolist()] == [[0, 1], [0, 2]]
+    there, back = (torch.tensor([16.0, 0.0]) - 6) / 2, (torch.tensor([-16.0, 0.0]) - 6) / 2
+    found = torch.stack([torch.stack([way, torch.full((2,), 77.0)]) for way in (there, back)])  # 77: nobody knows
+    assert targets.pair_loss(found, cells, truth, joints, visible, 8, mean, std).item() == 0
+    found[0, 0, 0] += 0.5
+    loss = targets.pair_loss(found, cells, truth, joints, visible, 8, mean, std).item()
+    assert loss == pytest.approx(0.125 / 4)  # two pairs of two numbers
 
 
 def test_pair_statistics_are_mean_and_deviation_of_labelled_ways():
