@@ -98,7 +98,7 @@ def test_validator_catches_arrays_of_another_size(answer):
 @pytest.mark.parametrize("heuristic", [solve_greedy, solve_local])
 @pytest.mark.parametrize("mode", ["multi", "single"])
 def test_a_heuristic_is_feasible_and_never_below_the_optimum(heuristic, mode):
-    for seed in range(500, 560):
+    for seed in range(500, 530):
         unary, pairwise = random_instance(seed)
         best = by_trying_everything(unary, pairwise, mode)
         found = heuristic(unary, pairwise, mode=mode, bound=best)
@@ -110,7 +110,7 @@ def test_a_heuristic_is_feasible_and_never_below_the_optimum(heuristic, mode):
 
 
 def test_local_search_is_never_worse_than_greedy():
-    for seed in range(600, 640):
+    for seed in range(600, 620):
         instance = random_instance(seed)
         assert solve_local(*instance).objective <= solve_greedy(*instance).objective + 1e-9
 
@@ -123,7 +123,7 @@ def test_local_search_finds_the_worked_optima(name):
 
 @pytest.mark.parametrize("mode", ["multi", "single"])
 def test_stages_are_feasible_and_never_below_the_optimum(mode):
-    for seed in range(700, 740):
+    for seed in range(700, 720):
         unary, pairwise = random_instance(seed)
         classes = unary.shape[1]
         stages = [range(k + 1) for k in range(classes)]
@@ -144,7 +144,7 @@ def test_one_stage_of_all_classes_is_the_exact_program():
 def test_what_a_stage_decided_is_unchanged_by_those_after_it():
     """The first k stages alone are run by leaving the later candidates out."""
     rng = np.random.default_rng(2)
-    for _ in range(10):
+    for _ in range(5):
         unary, pairwise = np.eye(3)[np.arange(12) % 3] * rng.uniform(0.3, 0.9, (12, 1)), rng.random((12, 12, 3, 3))
         stages = [(0,), (0, 1), (0, 1, 2)]
         answers = []
