@@ -192,7 +192,6 @@ class _Search:
             if status != "optimal" or self._proven():
                 return
             if not relaxation.separate():
-                self.bound = self.value
                 return
 
     def _take(self, relaxation: Relaxation) -> None:

@@ -18,7 +18,7 @@ from methods.ilp_relaxation import SolverError
 
 @dataclass(frozen=True)
 class FullProgram:
-    """Columns are x of every allowed state, y of every pair d < d', and z; rows are ``matrix`` @ columns <= ``upper``."""
+    """Columns: x of every allowed state, y of every pair d < d', z. Rows: ``matrix`` @ columns <= ``upper``."""
 
     x: tuple[IntArray, IntArray]  # candidate and class of each
     y: tuple[IntArray, IntArray]  # d and d' of each
@@ -112,9 +112,8 @@ def solve_full(
     highs.addCols(size, program.cost, np.zeros(size), np.ones(size), 0, none, none, np.zeros(0))
     highs.changeColsIntegrality(size, np.arange(size, dtype=np.int32), np.full(size, highspy.HighsVarType.kInteger))
     a, low = program.matrix, np.full(len(program.upper), -highspy.kHighsInf)
-    highs.addRows(
-        len(low), low, program.upper, a.nnz, a.indptr[:-1].astype(np.int32), a.indices.astype(np.int32), a.data
-    )
+    starts, columns = a.indptr[:-1].astype(np.int32), a.indices.astype(np.int32)
+    highs.addRows(len(low), low, program.upper, a.nnz, starts, columns, a.data)
     highs.run()
     if highs.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
         raise SolverError(f"HiGHS ended with {highs.modelStatusToString(highs.getModelStatus())} and no answer")

@@ -136,21 +136,35 @@ def joined_pairs(answer: Answer) -> BoolArray:
 
 def greedy(problem: Problem, until: float = np.inf) -> Answer:
     """Keep what is worth keeping alone, each as its best class, and join; what is left out may then enter."""
-    state = Clusters(problem)
-    if not problem.single:
-        for candidate, (start, end) in enumerate(zip(problem.first, problem.first[1:], strict=False)):
-            if end > start:
-                best = int(start + problem.cost[start:end].argmin())
-                if problem.cost[best] < 0 or problem.required[candidate]:
-                    state.place(candidate, best, len(state.size) - 1)
-        while time.perf_counter() < until and state.join():
-            pass
-    else:
-        for candidate in np.flatnonzero(problem.required):
-            state.place(int(candidate), int(problem.first[candidate]), 0)
+    count = len(problem.required)
+    cheapest = np.lexsort((problem.cost, problem.candidate))
+    cheapest = cheapest[np.diff(problem.candidate[cheapest], prepend=-1) > 0]
+    worth = (problem.cost[cheapest] < 0) & (not problem.single)
+    states = cheapest[worth | problem.required[problem.candidate[cheapest]]]
+    chosen, person = np.full(count, -1), np.full(count, -1)
+    chosen[problem.candidate[states]] = states
+    person[problem.candidate[states]] = 0 if problem.single else _joined(problem, states, until)
+    state = Clusters(problem, Answer(chosen, person, 0.0))
     while time.perf_counter() < until and _enter(state):
         pass
     return state.answer()
+
+
+def _joined(problem: Problem, states: IntArray, until: float) -> IntArray:
+    """Return the person of each state: the two people that gain most are joined, until none gain."""
+    pair = np.ix_(states, states)
+    gain = np.where(problem.forbidden[pair], np.inf, problem.joint[pair])
+    np.fill_diagonal(gain, np.inf)
+    person = np.arange(len(states))
+    while len(states) and time.perf_counter() < until:
+        one, other = divmod(int(gain.argmin()), len(gain))
+        if gain[one, other] >= -GAIN:
+            break
+        gain[one] += gain[other]
+        gain[:, one] = gain[one]
+        gain[other] = gain[:, other] = np.inf
+        person[person == other] = one
+    return person
 
 
 def _enter(state: Clusters) -> bool:

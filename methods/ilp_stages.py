@@ -1,7 +1,7 @@
 """DeeperCut's incremental optimisation: the program solved for some classes first, then for more, decisions kept.
 
 A candidate enters in the first stage that has its most probable class. After each stage but the last, every person
-keeps its most probable candidate of a class; what else was in the stage is out (Insafutdinov et al. 2016, and its code).
+keeps its most probable candidate of a class; what else was in the stage is out (arXiv:1605.03170, and its code).
 """
 
 from __future__ import annotations
@@ -73,9 +73,8 @@ def _first_stages(stages: Sequence[Sequence[int]], classes: int) -> IntArray:
     before: set[int] = set()
     for number, stage in enumerate(stages):
         if not before <= set(stage) <= set(range(classes)):
-            raise DataError(
-                f"stage {number + 1} has classes {list(stage)}; expected all of {sorted(before)} and of 0 to {classes - 1}"
-            )
+            expected = f"all of {sorted(before)} and none beyond {classes - 1}"
+            raise DataError(f"stage {number + 1} has classes {list(stage)}; expected {expected}")
         first[list(set(stage) - before)] = number
         before = set(stage)
     if len(before) != classes:

@@ -16,6 +16,8 @@ from methods.ilp_costs import IntArray, Problem
 VIOLATED = 1e-6  # more than this, and the row is added
 MOST = 3000  # rows added at a time: the most violated
 OPEN = 3  # rows added at a time that share their a and b
+MOST_AROUND = 1000  # of them around one candidate
+MOST_PACKED = 100_000  # triangles looked at for the beginning: those that prove most
 WORTH = 1e-3  # a packed triangle raises the bound by more than this
 FORBIDDEN = 1e3  # stands for the cost of a pair that may not be joined, in packing
 
@@ -113,7 +115,7 @@ def packed(problem: Problem, group: Groups) -> Triangles:
     cost = np.where(np.isinf(best), FORBIDDEN, best)
     np.fill_diagonal(cost, 0)
     a, j, b, gain = _conflicts(cost)
-    order = np.argsort(-gain, kind="stable")
+    order = np.argsort(-gain, kind="stable")[:MOST_PACKED]
     left, taken = np.abs(cost).tolist(), []
     for q, i, m, k in zip(order.tolist(), a[order].tolist(), j[order].tolist(), b[order].tolist(), strict=True):
         one, two = (i, m) if i < m else (m, i), (k, m) if k < m else (m, k)
@@ -137,6 +139,9 @@ def _conflicts(cost: FloatArray) -> tuple[IntArray, IntArray, IntArray, FloatArr
         least = np.minimum(worth[j, near][:, None], worth[j, near])
         least = np.triu(np.minimum(least, not_worth[np.ix_(near, near)]), 1)
         a, b = np.nonzero(least > WORTH)
+        if len(a) > MOST_AROUND:
+            most = np.argpartition(-least[a, b], MOST_AROUND)[:MOST_AROUND]
+            a, b = a[most], b[most]
         found.append((near[a], np.full(len(a), j), near[b], least[a, b]))
     a, j_of, b, gain = (np.concatenate(part) for part in zip(*found, strict=True))
     return a, j_of, b, gain
