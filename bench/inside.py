@@ -59,8 +59,8 @@ def _tile(batch: PoseBatch, b: int, panel: Panel, skeleton: Skeleton) -> UInt8Ar
         cv2.line(picture, _pixel(start), _pixel(end), person_colour(i), 1, cv2.LINE_AA)
     for i, point in enumerate([] if panel.points is None else _array(panel.points[b]) * scale):
         group = None if panel.groups is None else int(panel.groups[b][i])
-        colour = TRUTH if group is None else GREY if group < 0 else person_colour(group)
-        cv2.circle(picture, _pixel(point), 2, colour, -1, cv2.LINE_AA)
+        shade = TRUTH if group is None else GREY if group < 0 else person_colour(group)
+        cv2.circle(picture, _pixel(point), 2, shade, -1, cv2.LINE_AA)
     if panel.people is not None:
         draw_people(picture, _array(panel.people[b]) * scale, skeleton, thickness=1)
     if panel.boxes is not None:

@@ -33,15 +33,15 @@ from methods.deepcut_candidates import (
     find_candidates,
     people_of,
 )
-from methods.deepcut_nets import Answers, DenseVGG, Norm, PartResNet, StrideOn, begin_as
+from methods.deepcut_nets import Answers, Norm, Paper, PartResNet, StrideOn, begin_as, build_detector
 from methods.deepcut_program import Decision, Programs, Solver
 from methods.deepcut_refusals import refuse
 from methods.images import normalise
 from methods.inside import Panel
 from methods.joints import kept, spread
 from methods.pairwise_samples import Samples
-from methods.pairwise_terms import LOGISTIC_C, Detections, PairTerms, detections_of
-from methods.simplebaseline import IMAGENET_WIDTH, Depth, imagenet_weights
+from methods.pairwise_terms import LOGISTIC_C, Detections, PairTerms
+from methods.simplebaseline import Depth, imagenet_weights
 from methods.weights import read_state
 
 LEFT_OUT = {"mpii16": ("pelvis", "thorax")}  # the authors' 14 joints
@@ -57,14 +57,12 @@ class DeepCut(PoseMethod):
     title: ClassVar[str] = "DeepCut / DeeperCut"
     year: ClassVar[int] = 2016
     people: ClassVar[Literal["single", "multi"]] = "multi"
-    pair_mean: Tensor
-    pair_std: Tensor
 
     def __init__(
         self,
         skeleton: Skeleton,
         mode: Literal["multi", "single"] = "multi",
-        paper: Literal["deepercut", "deepcut"] = "deepercut",
+        paper: Paper = "deepercut",
         depth: Depth = 152,
         width: int = 64,
         pools: int = 1,
@@ -133,36 +131,30 @@ class DeepCut(PoseMethod):
         """
         super().__init__(skeleton)
         self.hparams.update({"backbone_weights": backbone_weights and str(backbone_weights)})  # checkpoints: no paths
-        self.mode, self.paper, self.depth, self.radius, self.size = mode, paper, depth, radius, size
+        self.mode, self.paper, self.depth, self.radius = mode, paper, depth, radius
         self.pretrained, self.backbone_weights = pretrained, backbone_weights
         self.stride = 8 if pools or paper == "deepcut" else 4
-        self.find = (nms, least_score, per_class, candidates)
+        self.find, self.fit_images, self.logistic_c = (nms, least_score, per_class, candidates), fit_images, logistic_c
         self.pairwise = pairwise or ("regressed" if paper == "deepercut" else "mean")
-        self.fit_images, self.logistic_c = fit_images, logistic_c
         self.optimizer, self.rates, self.rate_ends, self.weight_decay = optimizer, rates, rate_ends, weight_decay
-        from_torchvision = pretrained or backbone_weights is not None
         refuse(self.hparams, self.stride)
+        self._look(input_size, size, person_height)
+        self.chosen = list(kept(skeleton, LEFT_OUT))
+        stride_on = stride_on or ("3x3" if pretrained or backbone_weights else "1x1")
+        net = build_detector(paper, len(self.chosen), depth, width, norm, stride_on, pools)
+        self.net = net.to(memory_format=torch.channels_last)
+        self.terms = PairTerms(len(self.chosen), radius, same_class)
+        names, chosen_solver = [skeleton.joints[i] for i in self.chosen], "none" if self.pairwise == "none" else solver
+        self.programs = Programs(names, mode, chosen_solver, time_limit, incremental=incremental)
+
+    def _look(self, input_size: tuple[int, int], size: int, person_height: float) -> None:
+        """Look at whole images and train on crops of scenes, or at one person a crop."""
         h, w = input_size
-        if mode == "multi":
+        if self.mode == "multi":
             self.view = WholeImage((h, w), border=BORDER)
             self.train_view = SceneCrop((size, size), border=BORDER, height=person_height)
         else:
             self.view = PersonCrop((h, w), padding=1 / person_height, border=BORDER)
-        self.chosen = list(kept(skeleton, LEFT_OUT))
-        j = len(self.chosen)
-        net = (
-            PartResNet(j, depth, width, norm, stride_on or ("3x3" if from_torchvision else "1x1"), pools)
-            if paper == "deepercut"
-            else DenseVGG(j, width / IMAGENET_WIDTH)
-        )
-        self.net = net.to(memory_format=torch.channels_last)
-        self.terms = PairTerms(j, radius, same_class)
-        self.register_buffer("pair_mean", torch.zeros(j, j - 1, 2))
-        self.register_buffer("pair_std", torch.ones(j, j - 1, 2))
-        names = [skeleton.joints[i] for i in self.chosen]
-        self.programs = Programs(
-            names, mode, "none" if self.pairwise == "none" else solver, time_limit, incremental=incremental
-        )
 
     def before_fit(self, data: PoseDataModule) -> None:
         """Take mean and deviation of the ways between joints, of people and their mirror images; bring weights."""
@@ -171,11 +163,11 @@ class DeepCut(PoseMethod):
         for position in np.linspace(0, len(inputs) - 1, min(len(inputs), self.fit_images)).round().astype(int).tolist():
             affine, _ = inputs.geometry(-1, position)
             everyone.append(inputs.truth(position, affine))
-        people = (torch.from_numpy(np.concatenate(part)) for part in zip(*everyone, strict=True))
-        joints, visible = targets.with_mirrored(*people, self.skeleton.flip)
+        joints, visible = (torch.from_numpy(np.concatenate(part)) for part in zip(*everyone, strict=True))
+        joints, visible = targets.with_mirrored(joints, visible, self.skeleton.flip)
         mean, std = targets.pair_statistics(joints[:, self.chosen], visible[:, self.chosen])
-        self.pair_mean.copy_(mean)
-        self.pair_std.copy_(std)
+        self.terms.mean.copy_(mean)
+        self.terms.std.copy_(std)
         if self.backbone_weights:
             begin_as(self.net, read_state(self.backbone_weights), str(self.backbone_weights))
         elif self.pretrained:
@@ -216,15 +208,14 @@ class DeepCut(PoseMethod):
         terms["offsets"] = targets.OFFSET_WEIGHT * targets.offset_loss(answers.offsets, truth)
         if isinstance(self.net, PartResNet) and answers.features is not None:
             cells = targets.Cells.of(truth.parts)
-            found, mean, std = self.net.pairs_at(answers.features, cells), self.pair_mean, self.pair_std
+            found, mean, std = self.net.pairs_at(answers.features, cells), self.terms.mean, self.terms.std
             loss = targets.pair_loss(found, cells, truth, joints, visible, self.stride, mean, std)
             terms["pairs"] = targets.PAIR_WEIGHT * loss
         return terms
 
     def _detections(self, answers: Answers, b: int) -> Detections:
         """Bring what is said of one image to input pixels."""
-        mean, std, regressed = self.pair_mean, self.pair_std, self.pairwise == "regressed"
-        return detections_of(answers, b, self.stride, mean, std, regressed=regressed)
+        return self.terms.detections(answers, b, self.stride, regressed=self.pairwise == "regressed")
 
     def _decided(self, batch: PoseBatch) -> tuple[Tensor, list[tuple[Candidates, Decision, Detections]]]:
         """Return the score maps (B, J, h, w), and each image's candidates with what was decided."""

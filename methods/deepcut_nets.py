@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods.deepcut_targets import Cells
-from methods.simplebaseline import BLOCKS
+from methods.simplebaseline import BLOCKS, IMAGENET_WIDTH
 from methods.weights import place
 
+Paper = Literal["deepercut", "deepcut"]
 Norm = Literal["frozen", "batch"]
 StrideOn = Literal["1x1", "3x3"]
 EARLY_BLOCK = 12  # of res4, after which intermediate supervision reads; of a shorter res4 the middle one
@@ -83,7 +84,8 @@ class PartResNet(nn.Module):
         self.maxpool = nn.MaxPool2d(3, 2, 1) if pools else nn.Identity()
         channels = (width, 2 * width, 4 * width, 8 * width)
         stages, info = make_blocks((block,) * 4, channels, repeats, inplanes=width, output_stride=16, norm_layer=layer)
-        self.layer1, self.layer2, self.layer3, self.layer4 = (stage for _, stage in stages)
+        self.layer1, self.layer2, _, self.layer4 = (stage for _, stage in stages)
+        self.layer3 = nn.Sequential(*stages[2][1])
         _dilate(self.layer4)
         if stride_on == "1x1":
             _stride_first(self)
@@ -95,7 +97,7 @@ class PartResNet(nn.Module):
         self.early = _doubling(middle, joints)
         self._initialise()
         for head in (self.deep, self.early):
-            nn.init.constant_(head.bias[:joints], PRIOR)
+            nn.init.constant_(_bias(head)[:joints], PRIOR)
 
     def _initialise(self) -> None:
         for name, module in self.named_modules():
@@ -117,8 +119,8 @@ class PartResNet(nn.Module):
         deepest = self.layer4(self.layer3[self.early_block :](middle))
         j, (b, _, h, w) = self.joints, finer.shape
         wanted = slice(3 * j if self.training else None)  # in training pairs are asked for where there is a joint
-        answer = F.conv_transpose2d(deepest, self.deep.weight[:, wanted], self.deep.bias[wanted], 2, 1, 1)
-        answer = answer + F.conv2d(finer, self.skip.weight[wanted], self.skip.bias[wanted])
+        answer = F.conv_transpose2d(deepest, self.deep.weight[:, wanted], _bias(self.deep)[wanted], 2, 1, 1)
+        answer = answer + F.conv2d(finer, self.skip.weight[wanted], _bias(self.skip)[wanted])
         offsets, pairs = answer[:, j : 3 * j].reshape(b, j, 2, h, w), None
         if not self.training:
             pairs = answer[:, 3 * j :].reshape(b, j, j - 1, 2, h, w)
@@ -136,14 +138,13 @@ class PartResNet(nn.Module):
         """
         j, (deepest, finer) = self.joints, features
         rows = torch.cat([_seen(deepest, cells), _rows(finer.movedim(1, -1), cells.image, cells.y, cells.x)], 1)
-        wide = (
-            self.deep.weight[:, 3 * j :].unflatten(1, (j, -1)).permute(1, 3, 4, 0, 2).flatten(1, 3)
-        )  # (J, 9 C, 2 J - 2)
-        weight = torch.cat([wide, self.skip.weight[3 * j :, :, 0, 0].unflatten(0, (j, -1)).transpose(1, 2)], 1)
-        bias = (self.deep.bias + self.skip.bias)[3 * j :].unflatten(0, (j, -1))
-        counts = torch.bincount(cells.joint, minlength=j).tolist()
-        answers = [torch.addmm(b, r, w) for b, r, w in zip(bias, rows.split(counts), weight, strict=True)]
-        return torch.cat(answers).unflatten(1, (j - 1, 2))
+        wide, narrow = self.deep.weight[:, 3 * j :], self.skip.weight[3 * j :, :, 0, 0]
+        wide = wide.reshape(len(wide), j, -1, 3, 3).permute(1, 3, 4, 0, 2).flatten(1, 3)  # (J, 9 C, 2 J - 2)
+        weight = torch.cat([wide, narrow.reshape(j, -1, narrow.shape[1]).transpose(1, 2)], 1)
+        bias = (_bias(self.deep) + _bias(self.skip))[3 * j :].reshape(j, -1)
+        parts = torch.split(rows, torch.bincount(cells.joint, minlength=j).tolist())
+        answers = [torch.addmm(b, r, w) for b, r, w in zip(bias, parts, weight, strict=True)]
+        return torch.cat(answers).reshape(-1, j - 1, 2)
 
 
 def _seen(maps: Tensor, cells: Cells) -> Tensor:
@@ -164,6 +165,12 @@ def _rows(maps: Tensor, image: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Read maps (B, h, w, C) at cells of any shape (...): (..., C)."""
     _, h, w, c = maps.shape
     return F.embedding((image * h + y) * w + x, maps.reshape(-1, c))
+
+
+def _bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+    """Return the biases of a layer that has them."""
+    assert layer.bias is not None
+    return layer.bias
 
 
 def _doubling(into: int, out: int) -> nn.ConvTranspose2d:
@@ -211,10 +218,10 @@ class DenseVGG(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(_bias(module))
         for head in (self.parts, self.offsets):
             nn.init.normal_(head.weight, std=HEAD_STD)
-        nn.init.constant_(self.parts.bias[:joints], PRIOR)
+        nn.init.constant_(_bias(self.parts)[:joints], PRIOR)
 
     def forward(self, images: Tensor) -> Answers:
         """Turn images (B, 3, h, w) into answers on h/8 x w/8 cells, without pairs."""
@@ -224,6 +231,15 @@ class DenseVGG(nn.Module):
         b, _, h, w = parts.shape
         early = parts if self.training else None
         return Answers(parts[:, : self.joints], offsets.reshape(b, self.joints, 2, h, w), early=early)
+
+
+def build_detector(
+    paper: Paper, joints: int, depth: int, width: int, norm: Norm, stride_on: StrideOn, pools: int
+) -> PartResNet | DenseVGG:
+    """Build DeeperCut's ResNet, or DeepCut's VGG with channels in proportion to the width of a ResNet's stem."""
+    if paper == "deepercut":
+        return PartResNet(joints, depth, width, norm, stride_on, pools)
+    return DenseVGG(joints, width / IMAGENET_WIDTH)
 
 
 def begin_as(net: PartResNet | DenseVGG, state: dict[str, Tensor], source: str) -> None:

@@ -57,7 +57,7 @@ def pair_index(a: int, b: int, joints: int) -> int:
 def cell_middles(size: tuple[int, int], stride: int, device: torch.device | None = None) -> Tensor:
     """Return where in the input the middles of h x w cells lie: (h, w, 2) pixels, x first."""
     y, x = (torch.arange(n, device=device) * stride + stride / 2 for n in size)
-    return torch.stack(torch.broadcast_tensors(x[None, :], y[:, None]), -1)
+    return torch.stack([x.expand(size), y[:, None].expand(size)], -1)
 
 
 def draw_targets(
@@ -78,7 +78,7 @@ def draw_targets(
     distance = dx.square()[..., None, :] + dy.square()[..., :, None]  # (B, P, J, h, w)
     nearest, owner = distance.min(1)
     way = joints.transpose(1, 2).gather(2, owner.flatten(2)[..., None].expand(-1, -1, -1, 2))
-    offsets = way.unflatten(2, size) - middles
+    offsets = way.reshape(*owner.shape, 2) - middles
     return PartTargets((nearest <= radius**2).float(), offsets.movedim(-1, 2), owner)
 
 

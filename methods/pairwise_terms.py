@@ -45,28 +45,6 @@ class Detections:
         return np.asarray(self.ways[a, pair_index(a, b, joints) - (joints - 1) * a, cells])
 
 
-def detections_of(
-    answers: Answers, image: int, stride: int, mean: Tensor, std: Tensor, *, regressed: bool
-) -> Detections:
-    """Bring what is said of one image of a batch to input pixels.
-
-    Args:
-        answers: Of the network.
-        image: Which one.
-        stride: Input pixels a cell.
-        mean: (J, J - 1, 2) of the ways to other joints; all that is said of them where not ``regressed``.
-        std: (J, J - 1, 2) of those.
-        regressed: Whether the network's ways count.
-    """
-    h, w = answers.parts.shape[-2:]
-    middles = cell_middles((h, w), stride).reshape(-1, 2)
-    offsets = answers.offsets[image].float().cpu().flatten(2).movedim(1, 2) * OFFSET_STD  # (J, N, 2)
-    ways = mean.cpu()[:, :, None].expand(-1, -1, h * w, -1)
-    if regressed and answers.pairs is not None:
-        ways = ways + answers.pairs[image].float().cpu().flatten(3).movedim(2, 3) * std.cpu()[:, :, None]
-    return Detections(*(part.double().numpy() for part in (middles, middles + offsets, ways)))
-
-
 def cross_features(way: FloatArray, said: FloatArray, back: FloatArray, said_back: FloatArray) -> FloatArray:
     """Compare ways with what was said: distance and angle, there and back, and exp(-) of the four.
 
@@ -148,7 +126,15 @@ class Logistic(nn.Module):
 
 
 class PairTerms(nn.Module):
-    """All probabilities of pairs of J classes: a regression for every two classes, and one for each by itself."""
+    """All probabilities of pairs of J classes: a regression for every two classes, and one for each by itself.
+
+    Attributes:
+        mean: (J, J - 1, 2) of the ways from a joint to the others, in input pixels.
+        std: (J, J - 1, 2) of those.
+    """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, joints: int, radius: float = RADIUS, same: Literal["fixed", "learned"] = "fixed") -> None:
         """Begin without knowledge.
@@ -162,6 +148,26 @@ class PairTerms(nn.Module):
         self.joints, self.radius, self.how_same = joints, radius, same
         self.couples = [(a, b) for a in range(joints) for b in range(a + 1, joints)]
         self.cross, self.same = Logistic(len(self.couples), CROSS_FEATURES), Logistic(joints, SAME_FEATURES)
+
+        self.register_buffer("mean", torch.zeros(joints, joints - 1, 2))
+        self.register_buffer("std", torch.ones(joints, joints - 1, 2))
+
+    def detections(self, answers: Answers, image: int, stride: int, *, regressed: bool) -> Detections:
+        """Bring what is said of one image of a batch to input pixels.
+
+        Args:
+            answers: Of the network.
+            image: Which one.
+            stride: Input pixels a cell.
+            regressed: Whether the network's ways to the other joints count; if not, all that is said is their mean.
+        """
+        h, w = answers.parts.shape[-2:]
+        middles = cell_middles((h, w), stride).reshape(-1, 2)
+        offsets = answers.offsets[image].float().cpu().flatten(2).movedim(1, 2) * OFFSET_STD  # (J, N, 2)
+        ways = self.mean.cpu()[:, :, None].expand(-1, -1, h * w, -1)
+        if regressed and answers.pairs is not None:
+            ways = ways + answers.pairs[image].float().cpu().flatten(3).movedim(2, 3) * self.std.cpu()[:, :, None]
+        return Detections(*(part.double().numpy() for part in (middles, middles + offsets, ways)))
 
     def couple(self, a: NDArray[np.intp], b: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the number of the regression of classes a < b."""

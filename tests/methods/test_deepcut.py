@@ -71,7 +71,7 @@ def scene(people=2):
 def know(method, joints):
     """Give a method the truth of an image, and pairwise terms fitted on it."""
     mean, std = targets.pair_statistics(joints, torch.ones(joints.shape[:2]))
-    method.pair_mean.copy_(mean), method.pair_std.copy_(std)
+    method.terms.mean.copy_(mean), method.terms.std.copy_(std)
     method.net = Perfect(joints, mean, std)
     samples = Samples(method.terms)
     with torch.inference_mode():
@@ -168,7 +168,7 @@ def test_no_candidates_is_nobody_and_in_single_mode_the_highest_cells():
     nothing = torch.zeros(0, 14, 2)
     for mode, people in (("multi", 0), ("single", 1)):
         method = build(mode)
-        method.net = Perfect(nothing, method.pair_mean, method.pair_std)
+        method.net = Perfect(nothing, method.terms.mean, method.terms.std)
         found = predict(method)
         assert found.joints.shape == (people, 14, 2) and found.joints.isfinite().all()
         assert method.notes()["objective"] == [0.0] and method.notes()["candidates"] == [0.0]
@@ -250,9 +250,9 @@ def test_the_dense_vgg_learns_a_background_and_judges_pairs_by_their_mean():
     with torch.no_grad():
         answers = method(batch.images)
     assert answers.early.shape[1] == 15 and answers.parts.shape[1] == 14
-    method.pair_mean.uniform_(-9, 9)
+    method.terms.mean.uniform_(-9, 9)
     ways = method._detections(answers, 0).ways
-    assert (ways == method.pair_mean.double().numpy()[:, :, None]).all()
+    assert (ways == method.terms.mean.double().numpy()[:, :, None]).all()
 
 
 def test_the_learning_rates_follow_each_other():
