@@ -85,7 +85,7 @@ class PartResNet(nn.Module):
         channels = (width, 2 * width, 4 * width, 8 * width)
         stages, info = make_blocks((block,) * 4, channels, repeats, inplanes=width, output_stride=16, norm_layer=layer)
         self.layer1, self.layer2, _, self.layer4 = (stage for _, stage in stages)
-        self.layer3 = nn.Sequential(*stages[2][1])
+        self.layer3 = nn.Sequential(*stages[2][1].children())
         _dilate(self.layer4)
         if stride_on == "1x1":
             _stride_first(self)

@@ -8,7 +8,7 @@ from bench.config import resolve
 from data.skeletons import LSP14
 from data.types import DataError
 from methods.deepcut import DeepCut
-from methods.deepcut_nets import DenseVGG, PartResNet, SteadyNorm, vgg_entries
+from methods.deepcut_nets import DenseVGG, PartResNet, SteadyNorm, begin_as, vgg_entries
 from methods.deepcut_targets import Cells
 
 
@@ -176,3 +176,14 @@ def test_weights_are_not_interchanged_silently():
 def test_settings_that_cannot_work_are_refused(options, words):
     with pytest.raises(DataError, match=words):
         DeepCut(LSP14, **{"pretrained": False, "norm": "batch", **options})
+
+
+def test_the_backbone_begins_as_torchvisions_weights_and_the_heads_do_not():
+    from torchvision.models import resnet18
+
+    theirs, net = resnet18(), PartResNet(2, 18, 64, "batch", "3x3")
+    head = net.deep.weight.clone()
+    begin_as(net, theirs.state_dict(), "a file")
+    torch.testing.assert_close(net.layer4[1].conv2.weight, theirs.layer4[1].conv2.weight)
+    torch.testing.assert_close(net.layer3[1].bn1.running_mean, theirs.layer3[1].bn1.running_mean)
+    assert torch.equal(net.deep.weight, head)
