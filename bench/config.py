@@ -156,7 +156,7 @@ def resolve(
         UserError: for a method, preset, data set, option or value that does not exist.
     """
     parser = option_parser(method, dataset)
-    parser.set_defaults(_flat(read_preset(method, preset)))
+    parser.set_defaults(_of_data_set(parser, dataset) | _flat(read_preset(method, preset)))
     convention = convention or DATASETS[dataset].conventions[0]
     if convention not in DATASETS[dataset].conventions:
         raise unknown(f"convention for {dataset}", convention, DATASETS[dataset].conventions)
@@ -192,6 +192,11 @@ def option_parser(method: str, dataset: str) -> ArgumentParser:
     parser.add_class_arguments(PoseDataModule, "data", skip=FIXED, instantiate=False)
     parser.add_class_arguments(TrainerOptions, "trainer", instantiate=False)
     return parser
+
+
+def _of_data_set(parser: ArgumentParser, dataset: str) -> dict[str, Any]:
+    """Return the defaults that the data set says: whether a method that can do either looks for one person."""
+    return {"method.mode": DATASETS[dataset].people} if "--method.mode" in option_names(parser) else {}
 
 
 def option_names(parser: ArgumentParser) -> list[str]:

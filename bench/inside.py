@@ -17,6 +17,7 @@ from methods.inside import Panel
 TILE = 224  # pixels of the longer side
 DIM, GLOW = 0.35, 0.9  # how much of the input and of the coloured map is seen where they lie over each other
 ARROW, LEAST_ARROW = 0.8, 0.25  # cells that a vector of length 1 is drawn long; shorter ones are not drawn
+GREY = (150, 150, 150)
 ARROWS = 48  # at most along a side: of a finer field every second, third ... is drawn
 
 
@@ -56,8 +57,10 @@ def _tile(batch: PoseBatch, b: int, panel: Panel, skeleton: Skeleton) -> UInt8Ar
         _draw_arrows(picture, _array(panel.arrows[b]))
     for i, (start, end) in enumerate([] if panel.segments is None else _array(panel.segments[b]) * scale):
         cv2.line(picture, _pixel(start), _pixel(end), person_colour(i), 1, cv2.LINE_AA)
-    for point in [] if panel.points is None else _array(panel.points[b]) * scale:
-        cv2.circle(picture, _pixel(point), 2, TRUTH, -1, cv2.LINE_AA)
+    for i, point in enumerate([] if panel.points is None else _array(panel.points[b]) * scale):
+        group = None if panel.groups is None else int(panel.groups[b][i])
+        shade = TRUTH if group is None else GREY if group < 0 else person_colour(group)
+        cv2.circle(picture, _pixel(point), 2, shade, -1, cv2.LINE_AA)
     if panel.people is not None:
         draw_people(picture, _array(panel.people[b]) * scale, skeleton, thickness=1)
     if panel.boxes is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench import draw, predictions, stages
+from bench import draw, notes, predictions, stages
 from bench.cost import latency_ms, network_cost
 from bench.environment import device_name, environment, peak_memory_mb
 from bench.inside import inside_sheet
@@ -73,6 +73,15 @@ def stage_scores(parts: Parts) -> None:
         stages.write(parts.folder / "stages.json", scores)
         for line in stages.lines(scores, parts.data.entry.protocols[:2]):
             parts.say(line)
+
+
+def image_notes(parts: Parts) -> notes.Notes:
+    """Write, say and return what the method noted about the test's images, before it sees any others."""
+    noted = parts.method.notes()
+    if noted:
+        notes.write(parts.folder / "images.json", noted)
+        parts.say(notes.line(noted))
+    return noted
 
 
 def record(parts: Parts, started: str, device: torch.device, wandb: Wandb) -> RunRecord:

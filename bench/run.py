@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
 
-from bench import outcome, stages
+from bench import notes, outcome, stages
 from bench.config import Cell
 from bench.curves import Curves
 from bench.errors import UserError
@@ -129,6 +129,7 @@ def _run(parts: Parts, tracking: Tracking) -> Path:
     )
     trainer = _fit(parts, tracker)
     _test(parts)
+    noted = outcome.image_notes(parts)
     drawn = (outcome.picture(parts), outcome.inside(parts), parts.curves.write(parts.folder))
     outcome.stage_scores(parts)
     record = outcome.record(
@@ -137,7 +138,9 @@ def _run(parts: Parts, tracking: Tracking) -> Path:
     path = record.write(parts.folder.parent)  # the truth first, its mirror after
     for picture in filter(None, drawn):
         tracker.picture(picture.stem, picture)
-    tracker.finish({**outcome.summary(record), **stages.flat(parts.evaluate.stages)})
+    if noted:
+        tracker.table("images", list(noted), notes.rows(noted))
+    tracker.finish({**outcome.summary(record), **stages.flat(parts.evaluate.stages), **notes.flat(noted)})
     return path
 
 

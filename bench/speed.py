@@ -23,9 +23,10 @@ from bench.metrics.ap_speed import compare_engines
 from bench.quiet import quieten
 from bench.record import atomically
 from bench.speed_grouping import grouping_ms
+from bench.speed_ilp import ProgramReport, draw_growth, measure_program
 from bench.speed_network import NetworkSpeed, measure_networks
 from bench.training import Clock, Reseed
-from data import DATASETS, ReadOptions
+from data import DATASETS, ReadOptions, data_root
 from data.module import PoseDataModule
 from data.types import PoseBatch
 from methods import METHODS
@@ -71,6 +72,7 @@ class SpeedReport:
     drawing: float  # single-person 256x256 pictures a second, with their truth, on one core
     grouping_ms: float  # of 10 people, by OpenPose's peaks, pairs and assembly, on one core
     average_precision: dict[str, float]  # seconds of each evaluator on 5,000 drawn images, their ratio and difference
+    program: ProgramReport  # DeepCut's, on realistic candidates
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -102,7 +104,8 @@ class SpeedReport:
         )
         problem = "AP of 5,000 images with 104,000 detections"
         grouped = f"grouping 10 people of maps of 46x82: {self.grouping_ms:.1f} ms"
-        return drawn, grouped, f"{problem}: {seconds}, largest difference {ap['difference']:g}"
+        compared = f"{problem}: {seconds}, largest difference {ap['difference']:g}"
+        return drawn, grouped, compared, *self.program.lines()
 
 
 def measure(
@@ -135,12 +138,14 @@ def measure(
         drawing=_drawing(),
         grouping_ms=grouping_ms(),
         average_precision=compare_engines(),
+        program=measure_program(data_root(), say),
     )
     folder = out / "speed"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{dataset}-{preset}--{report.date[:10]}.json"
     with atomically(path) as temporary:
         temporary.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+    draw_growth(report.program, path.with_name(f"{path.stem}-program.svg"))
     return report, path
 
 

@@ -135,6 +135,12 @@ class Tracker:
         if self.logger is not None:
             self.logger.log_image(name, [str(path)])
 
+    def table(self, name: str, columns: list[str], rows: list[list[float | None]]) -> None:
+        """Log a table under a name."""
+        if self.logger is not None:
+            with self.logger.guard():
+                self.logger.log_table(name, columns=columns, data=rows)
+
     def finish(self, summary: Mapping[str, float | str | int]) -> None:
         """Mirror the record's numbers and close the run; say how to upload it where that is still to be done."""
         if self.logger is None:

@@ -3,6 +3,7 @@
 from methods.adversarial_posenet import AdversarialPoseNet
 from methods.base import PoseMethod
 from methods.cpm import CPM
+from methods.deepcut import DeepCut
 from methods.deeppose import DeepPose
 from methods.hourglass import Hourglass
 from methods.hrnet import HRNet
@@ -16,6 +17,7 @@ from methods.tompson import Tompson
 METHODS: dict[str, type[PoseMethod]] = {
     "adversarial_posenet": AdversarialPoseNet,
     "cpm": CPM,
+    "deepcut": DeepCut,
     "deeppose": DeepPose,
     "hourglass": Hourglass,
     "hrnet": HRNet,

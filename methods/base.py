@@ -63,6 +63,13 @@ class PoseMethod(pl.LightningModule, ABC):
         """Return what there is to see on the way to the answer, for the pictures of a run."""
         return []
 
+    def notes(self) -> dict[str, list[float]]:
+        """Return numbers of the images of the test that was last, in columns of equal length; NaN where one has none.
+
+        They are written beside the record; empty for a method that has nothing to say of single images.
+        """
+        return {}
+
     def tested(self) -> Iterable[nn.Module]:
         """Return the modules that are used at test time; fewer than all where some only help to train."""
         return (self,)

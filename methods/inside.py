@@ -22,4 +22,5 @@ class Panel:
     people: Sequence[Tensor] | None = None  # B of (N, K, 2) everybody, each in a colour; NaN is left out
     arrows: Tensor | None = None  # (B, 2, h', w') a field over the whole input: x and y, of length 1 at most
     points: Sequence[Tensor] | None = None  # B of (N, 2)
+    groups: Sequence[Tensor] | None = None  # B of (N,) to which of several colours each point belongs; grey below 0
     segments: Sequence[Tensor] | None = None  # B of (N, 2, 2) from one point to another

@@ -91,3 +91,12 @@ def test_a_field_is_drawn_as_arrows_where_it_is_and_people_points_and_segments_w
     someone[0, 0] = torch.tensor([8.0, 24.0])
     x0, x1, y0, y1 = extent(people=[someone])
     assert abs((x0 + x1) / 2 - 8) <= 1 and abs((y0 + y1) / 2 - 24) <= 1
+
+
+def test_points_have_the_colour_of_their_group_and_grey_without_one(inputs):
+    points = [torch.tensor([[8.0, 8.0], [24.0, 8.0], [8.0, 24.0]])]
+    panel = Panel("points", points=points, groups=[torch.tensor([2, -1, 2])])
+    picture = tile(inside_sheet(method(panel), inputs, [0]), 0, 1)
+    one, grey, same = (picture[y * SCALE, x * SCALE] for x, y in ((8, 8), (24, 8), (8, 24)))
+    assert one.tolist() == same.tolist() == list(draw.person_colour(2))
+    assert len(set(grey.tolist())) == 1 and one.tolist() != grey.tolist()
