@@ -57,7 +57,7 @@ def test_same_class_probability_is_that_of_the_specification(drawn):
 
 def test_program_is_timed_and_its_growth_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.speed_ilp.CROWD", 30)
-    monkeypatch.setattr("bench.speed_ilp.DRAWN_IMAGES", 60)
+    monkeypatch.setattr("bench.speed_ilp.DRAWN_IMAGES", 30)
     monkeypatch.setattr("bench.speed_ilp.NAIVE", 1)
     report = measure_program(tmp_path, lambda _: None, people=(1,), instances=2)
     (size,) = report.sizes
