@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import studies
 from bench.bar import bar
 from bench.errors import UserError, one_line, unknown
 from bench.options import build_parser
-from bench.studies import sweep
 from bench.terminal import console as _console
 from bench.terminal import emit as _emit
 from bench.terminal import say as _say
@@ -234,7 +234,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "track": _track,
     "data": _data,
     "speed": _speed,
-    "sweep": sweep,
+    "sweep": studies.sweep,
+    "report": studies.report,
 }
 
 

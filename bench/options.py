@@ -175,3 +175,6 @@ def _add_studies(add: Add) -> None:
     sweep.add_argument("--dry-run", action="store_true", help="print the missing commands, one a line, and stop")
     sweep.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
     sweep.add_argument("--wandb", default="auto", choices=("auto", "online", "offline", "disabled"), help="%(default)s")
+    report = add("report", "tables and a page over all records of a folder")
+    report.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="searched; %(default)s")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where the files go; the folder searched by default")

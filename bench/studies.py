@@ -1,4 +1,4 @@
-"""The commands over many records: sweep. Nothing heavy is imported before one of them needs it."""
+"""The commands over many records: sweep, report. Nothing heavy is imported before one of them needs it."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ def sweep(arguments: argparse.Namespace) -> None:
         raise failed
     if not a.json:
         print(f"records: {a.out / 'runs'}")
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Write the tables and the page over all records of a folder."""
+    from bench.report.build import gather, warnings, write
+
+    made = gather(arguments.results)
+    for line in warnings(made):
+        say(f"warning: {line}")
+    paths = [str(path) for path in write(made, arguments.out or arguments.results)]
+    if arguments.json:
+        return emit({"records": len(made.entries), "files": paths, "warnings": list(warnings(made))})
+    print(f"{len(made.entries)} records", *paths, sep="\n")
