@@ -79,6 +79,18 @@ class Side:
         """Return the file of the predictions, unchanged since the run."""
         return stored_predictions(self.path, self.record)
 
+    def people(self) -> list[Person]:
+        """Read the people of the test, in its order."""
+        return only_people(self.samples(), f"drawing {self.record.dataset} {self.split}")
+
+    def joints(self, n: int, skeleton: Skeleton) -> FloatArray:
+        """Read the poses of n people, (n, K, 2) pixels; NaN where nothing was found."""
+        joints, expected = read_joints(self.predictions()), (n, len(skeleton.joints), 2)
+        if joints.shape != expected:
+            found = f"{self.path}: predictions of shape {joints.shape}"
+            raise UserError(f"{found}, its people need {expected}; run it again")
+        return joints
+
 
 def compare(a: Path, b: Path) -> Comparison:
     """Compare two records of one data set, person by person, or image by image where the number is AP.
@@ -126,9 +138,9 @@ class Same:
     def _of_people(self, one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
         """Compare by the metrics that score one pose a person."""
         protocols = [p for p in map(lookup, names) if isinstance(p, PersonProtocol) and p.kind == "person"]
-        people = self._people = self._people or _people(one)
+        people = self._people = self._people or one.people()
         skeleton = DATASETS[one.record.dataset].skeleton
-        a, b = (_joints(side, len(people), skeleton) for side in (one, other))
+        a, b = (side.joints(len(people), skeleton) for side in (one, other))
         return [difference(protocol, a, b, people, skeleton) for protocol in protocols]
 
     def _of_images(self, one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
@@ -155,19 +167,6 @@ def require_same_people(one: Side, other: Side) -> None:
         raise UserError(
             f"{one.path}: no data set {one.record.dataset!r} here; `python -m bench list` shows what there is"
         )
-
-
-def _people(side: Side) -> list[Person]:
-    """Read the people of the test, in its order."""
-    return only_people(side.samples(), f"drawing {side.record.dataset} {side.split}")
-
-
-def _joints(side: Side, n: int, skeleton: Skeleton) -> FloatArray:
-    """Read the poses, (N, K, 2) pixels; NaN where nothing was found."""
-    joints, expected = read_joints(side.predictions()), (n, len(skeleton.joints), 2)
-    if joints.shape != expected:
-        raise UserError(f"{side.path}: predictions of shape {joints.shape}, its people need {expected}; run it again")
-    return joints
 
 
 def _unlike(one: RunRecord, other: RunRecord) -> list[str]:

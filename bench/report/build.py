@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.errors import UserError
 from bench.record import atomically
 from bench.report import tables as laid_out
 from bench.report.best import Best, find_best
@@ -43,6 +44,10 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Write the tables and the page; return their paths."""
     from bench.report.page import page
 
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder with --out") from error
     r = report
     texts = {
         "table.md": laid_out.markdown(r.tables, r.verdicts, r.lines, dict(r.departures), r.unused),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,7 +145,14 @@ def _table(dataset: str, split: str, boxes: str, convention: str, limit: int | N
     settings: dict[tuple[str, ...], list[Entry]] = {}
     for entry in sorted(entries, key=lambda e: (e.record.seed, e.record.id)):
         settings.setdefault(entry.setting, []).append(entry)
-    rows = [_row(found, list(settings.values())) for found in settings.values()]
+    presets: dict[tuple[str, str], list[list[Entry]]] = {}
+    for found in settings.values():
+        presets.setdefault((found[0].record.method, found[0].record.preset), []).append(found)
+    rows = [
+        _row(found, words)
+        for alike in presets.values()
+        for found, words in zip(alike, _differences([runs[0] for runs in alike]), strict=True)
+    ]
     protocols = tuple(dict.fromkeys(name for entry in entries for name in entry.record.metrics))
     first = protocols[0] if protocols else ""
 
@@ -156,12 +164,10 @@ def _table(dataset: str, split: str, boxes: str, convention: str, limit: int | N
     return Table(dataset, split, boxes, convention, limit, protocols, tuple(sorted(rows, key=rank)), warnings)
 
 
-def _row(entries: Sequence[Entry], settings: Sequence[Sequence[Entry]]) -> Row:
+def _row(entries: Sequence[Entry], differs: str) -> Row:
     record = entries[0].record
-    rivals = [s[0] for s in settings if (s[0].record.method, s[0].record.preset) == (record.method, record.preset)]
     names = [n for n in record.metrics if all(n in entry.record.metrics for entry in entries)]
-    numbers = {name: number(entries, name) for name in names}
-    return Row(record.method, record.preset, _differences(entries[0], rivals), tuple(entries), numbers)
+    return Row(record.method, record.preset, differs, tuple(entries), {n: number(entries, n) for n in names})
 
 
 def number(entries: Sequence[Entry], metric: str) -> Number:
@@ -222,18 +228,27 @@ def leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _differences(entry: Entry, rivals: Sequence[Entry]) -> str:
-    """Say what sets a setting apart from the others of its method and preset."""
+def _differences(rivals: Sequence[Entry]) -> list[str]:
+    """Say what sets each setting of one method and preset apart; its hash where words do not."""
     if len(rivals) == 1:
-        return ""
+        return [""]
     configs = [_shown(rival) for rival in rivals]
-    own = _shown(entry)
-    common = [key for key in own if all(key in config for config in configs)]
-    differing = [key for key in common if len({str(config[key]) for config in configs}) > 1]
-    words = [f"{key.split('.', 1)[-1]} {own[key]}" for key in differing[:MOST_DIFFERENCES]]
+    common = set(configs[0]).intersection(*configs[1:])
+    differing = [key for key in configs[0] if key in common and len({str(config[key]) for config in configs}) > 1]
+    told = [_words(config, differing) for config in configs]
+    seen = Counter(told)
+    digests = [rival.record.id.rsplit("--", 1)[-1] for rival in rivals]
+    pairs = zip(told, digests, strict=True)
+    return [
+        words if words and seen[words] == 1 else "; ".join(filter(None, [words, digest])) for words, digest in pairs
+    ]
+
+
+def _words(config: dict[str, Any], differing: Sequence[str]) -> str:
+    words = [f"{key.split('.', 1)[-1]} {config[key]}" for key in differing[:MOST_DIFFERENCES]]
     if len(differing) > MOST_DIFFERENCES:
         words.append(f"and {len(differing) - MOST_DIFFERENCES} more")
-    return "; ".join([*words, entry.record.id.rsplit("--", 1)[-1]])
+    return "; ".join(words)
 
 
 def _shown(entry: Entry) -> dict[str, Any]:
