@@ -236,6 +236,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "speed": _speed,
     "sweep": studies.sweep,
     "report": studies.report,
+    "verify": studies.verify,
+    "rerun": studies.rerun,
 }
 
 

@@ -178,3 +178,17 @@ def _add_studies(add: Add) -> None:
     report = add("report", "tables and a page over all records of a folder")
     report.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="searched; %(default)s")
     report.add_argument("--out", type=Path, metavar="DIR", help="where the files go; the folder searched by default")
+    report.add_argument(
+        "--wandb",
+        nargs="?",
+        const="auto",
+        choices=("auto", "online", "offline"),
+        help="rebuild the W&B mirror from the records; online, write a comparison report (needs the extra: report)",
+    )
+    verify = add("verify", "score a record's stored predictions again, and test its checkpoint where it is there")
+    verify.add_argument("record", type=Path, metavar="RECORD.json", help="or a folder: every record in it")
+    verify.add_argument("--no-checkpoint", action="store_true", help="only the predictions")
+    rerun = add("rerun", "run a record's configuration again, and say what differs in numbers and environment")
+    rerun.add_argument("record", type=Path, metavar="RECORD.json")
+    rerun.add_argument("--out", type=Path, default=Path("results/reruns"), metavar="DIR", help="%(default)s")
+    rerun.add_argument("--wandb", default="auto", choices=("auto", "online", "offline", "disabled"), help="%(default)s")

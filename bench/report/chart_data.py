@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bench.report.records import Entry
@@ -13,14 +10,6 @@ from bench.report.rows import Row, Table
 
 COSTS = ("test_images_per_second", "latency_ms", "gmacs", "parameters", "train_seconds", "peak_memory_mb")
 MOST_POINTS = 200  # of a learning curve
-
-
-@dataclass(frozen=True)
-class Curve:
-    """PCK of one row over thresholds."""
-
-    label: str
-    percent: list[float]
 
 
 def charts(tables: Sequence[Table], thresholds: Sequence[dict[str, Any] | None]) -> list[dict[str, Any]]:
@@ -61,17 +50,11 @@ def _joints(row: Row, protocol: str) -> dict[str, float]:
 
 def learning_curve(entry: Entry) -> dict[str, Any] | None:
     """Read the learning curve that lies beside a record; None where there is none."""
-    path = entry.folder / "curves.csv"
-    if not path.is_file():
+    rows = entry.curve()
+    if not rows:
         return None
-    rows = _read(path)
     step = max(1, len(rows) // MOST_POINTS)
     kept = rows[::step]
     names = sorted({name for row in rows for name in row if name.startswith("val/")})
     points = {name: [[row["seconds"], row[name]] for row in kept if name in row] for name in ("train/loss", *names)}
     return {"seed": entry.record.seed, "points": {name: line for name, line in points.items() if line}}
-
-
-def _read(path: Path) -> list[dict[str, float]]:
-    with path.open(newline="") as file:
-        return [{k: float(v) for k, v in row.items() if v not in ("", None)} for row in csv.DictReader(file)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -31,6 +32,14 @@ class Entry:
     def folder(self) -> Path:
         """Where curves and pictures lie, if anywhere."""
         return self.path.with_suffix("")
+
+    def curve(self) -> list[dict[str, float]]:
+        """Read the learning curve beside the record, a mapping an epoch; none where there is no file."""
+        path = self.folder / "curves.csv"
+        if not path.is_file():
+            return []
+        with path.open(newline="") as file:
+            return [{k: float(v) for k, v in row.items() if v not in ("", None)} for row in csv.DictReader(file)]
 
     @property
     def trained(self) -> dict[str, str]:
