@@ -7,9 +7,10 @@ METHOD  ?= simplebaseline
 PRESET  ?= small
 DATASET ?= synthetic
 SEED    ?= 0
+SWEEP   ?= bench/sweeps/smoke.yaml
 ARGS    ?=
 
-.PHONY: bench test test-slow check setup speed data list clean
+.PHONY: bench test test-slow check setup sweep report speed data list clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -38,6 +39,12 @@ check: $(READY) ## format, lint and types
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+
+sweep: $(READY) ## every cell of a grid that has no record yet: SWEEP=
+	@$(PY) -m bench sweep $(SWEEP) $(ARGS)
+
+report: $(READY) ## tables and report.html from the records
+	@$(PY) -m bench report $(ARGS)
 
 speed: $(READY) ## images/s of loading, training and testing, beside a bare PyTorch loop
 	@$(PY) -m bench speed $(ARGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import traceback
@@ -11,32 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import studies
 from bench.bar import bar
 from bench.errors import UserError, one_line, unknown
 from bench.options import build_parser
+from bench.terminal import console as _console
+from bench.terminal import emit as _emit
+from bench.terminal import say as _say
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from bench.config import Cell
-
-
-def _emit(document: object) -> None:
-    """Write the one JSON document that stdout holds."""
-    json.dump(document, sys.stdout, indent=1, allow_nan=False)
-    sys.stdout.write("\n")
-
-
-def _console(*, to_people: bool) -> Console:
-    """Return a console on stdout, or on stderr when stdout belongs to a document."""
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 200  # a pipe has no width; tables stay whole
-    return Console(stderr=not to_people, highlight=False, width=width)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _list(arguments: argparse.Namespace) -> None:
@@ -89,7 +72,7 @@ def _run_help(arguments: argparse.Namespace) -> None:
     if arguments.method:
         from bench.config import option_parser
 
-        print(f"\noptions of {arguments.method}:\n" + option_parser(arguments.method, arguments.dataset).format_help())
+        print(f"\noptions of {arguments.method}:\n" + option_parser(arguments.method).format_help())
 
 
 def _print_config(cell: Cell, *, as_json: bool) -> None:
@@ -251,6 +234,10 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "track": _track,
     "data": _data,
     "speed": _speed,
+    "sweep": studies.sweep,
+    "report": studies.report,
+    "verify": studies.verify,
+    "rerun": studies.rerun,
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.metrics.coco_truth import read_results
+from bench.metrics.coco_truth import Truth, read_results
 from bench.metrics.protocols import PROTOCOLS, PeopleProtocol, PersonProtocol, lookup
 from bench.paired import MetricDifference, ap_differences, difference
 from bench.prediction_files import read_joints
@@ -79,6 +79,18 @@ class Side:
         """Return the file of the predictions, unchanged since the run."""
         return stored_predictions(self.path, self.record)
 
+    def people(self) -> list[Person]:
+        """Read the people of the test, in its order."""
+        return only_people(self.samples(), f"drawing {self.record.dataset} {self.split}")
+
+    def joints(self, n: int, skeleton: Skeleton) -> FloatArray:
+        """Read the poses of n people, (n, K, 2) pixels; NaN where nothing was found."""
+        joints, expected = read_joints(self.predictions()), (n, len(skeleton.joints), 2)
+        if joints.shape != expected:
+            found = f"{self.path}: predictions of shape {joints.shape}"
+            raise UserError(f"{found}, its people need {expected}; run it again")
+        return joints
+
 
 def compare(a: Path, b: Path) -> Comparison:
     """Compare two records of one data set, person by person, or image by image where the number is AP.
@@ -89,9 +101,7 @@ def compare(a: Path, b: Path) -> Comparison:
     """
     one, other = Side.read(a), Side.read(b)
     require_same_people(one, other)
-    several = DATASETS[one.record.dataset].people == "multi"
-    names = [name for name in one.record.metrics if name in other.record.metrics and name in PROTOCOLS]
-    metrics = _of_images(one, other, names) if several else _of_people(one, other, names)
+    metrics = Same().of(one, other)
     if not metrics:
         both = f"{a} has {', '.join(one.record.metrics)}; {b} {', '.join(other.record.metrics)}"
         raise UserError(f"{both}; both must have one metric in common that their predictions can be compared by")
@@ -103,26 +113,48 @@ def compare(a: Path, b: Path) -> Comparison:
     return Comparison(one.record.id, other.record.id, one.record.dataset, one.record.split, tuple(metrics), tuple(told))
 
 
-def _of_people(one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
-    """Compare by the metrics that score one pose a person."""
-    protocols = [p for p in map(lookup, names) if isinstance(p, PersonProtocol) and p.kind == "person"]
-    people, skeleton = _people(one), DATASETS[one.record.dataset].skeleton
-    a, b = (_joints(side, len(people), skeleton) for side in (one, other))
-    return [difference(protocol, a, b, people, skeleton) for protocol in protocols]
+class Same:
+    """Compares records about the same people, who are read once."""
 
+    def __init__(self) -> None:
+        self._people: list[Person] | None = None
+        self._truth: Truth | None = None
 
-def _of_images(one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
-    """Compare by the numbers of OKS-AP."""
-    ranked = [p.id for p in map(lookup, names) if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
-    dataset, limit = one.record.dataset, one.tested_on["test limit"]
-    entry = DATASETS[dataset]
-    if not ranked or entry.annotation_file is None:
-        return []
-    if limit is not None:
-        raise UserError(f"{one.path}: AP of the first {limit} images only; compare records of the whole split")
-    truth = read_official(dataset, one.split, data_root())
-    a, b = (read_results(side.predictions(), truth, category=entry.category) for side in (one, other))
-    return ap_differences(ranked, truth, a, b, entry.skeleton.sigmas)
+    def differences(self, a: Path, b: Path) -> dict[str, MetricDifference]:
+        """Compare two records by every metric that their predictions give; errors as `compare`.
+
+        The first call says whom all later ones are about.
+        """
+        one, other = Side.read(a), Side.read(b)
+        require_same_people(one, other)
+        return {metric.metric: metric for metric in self.of(one, other)}
+
+    def of(self, one: Side, other: Side) -> list[MetricDifference]:
+        """Compare two sides by what both have."""
+        several = DATASETS[one.record.dataset].people == "multi"
+        names = [name for name in one.record.metrics if name in other.record.metrics and name in PROTOCOLS]
+        return self._of_images(one, other, names) if several else self._of_people(one, other, names)
+
+    def _of_people(self, one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
+        """Compare by the metrics that score one pose a person."""
+        protocols = [p for p in map(lookup, names) if isinstance(p, PersonProtocol) and p.kind == "person"]
+        people = self._people = self._people or one.people()
+        skeleton = DATASETS[one.record.dataset].skeleton
+        a, b = (side.joints(len(people), skeleton) for side in (one, other))
+        return [difference(protocol, a, b, people, skeleton) for protocol in protocols]
+
+    def _of_images(self, one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
+        """Compare by the numbers of OKS-AP."""
+        ranked = [p.id for p in map(lookup, names) if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
+        dataset, limit = one.record.dataset, one.tested_on["test limit"]
+        entry = DATASETS[dataset]
+        if not ranked or entry.annotation_file is None:
+            return []
+        if limit is not None:
+            raise UserError(f"{one.path}: AP of the first {limit} images only; compare records of the whole split")
+        truth = self._truth = self._truth or read_official(dataset, one.split, data_root())
+        a, b = (read_results(side.predictions(), truth, category=entry.category) for side in (one, other))
+        return ap_differences(ranked, truth, a, b, entry.skeleton.sigmas)
 
 
 def require_same_people(one: Side, other: Side) -> None:
@@ -135,19 +167,6 @@ def require_same_people(one: Side, other: Side) -> None:
         raise UserError(
             f"{one.path}: no data set {one.record.dataset!r} here; `python -m bench list` shows what there is"
         )
-
-
-def _people(side: Side) -> list[Person]:
-    """Read the people of the test, in its order."""
-    return only_people(side.samples(), f"drawing {side.record.dataset} {side.split}")
-
-
-def _joints(side: Side, n: int, skeleton: Skeleton) -> FloatArray:
-    """Read the poses, (N, K, 2) pixels; NaN where nothing was found."""
-    joints, expected = read_joints(side.predictions()), (n, len(skeleton.joints), 2)
-    if joints.shape != expected:
-        raise UserError(f"{side.path}: predictions of shape {joints.shape}, its people need {expected}; run it again")
-    return joints
 
 
 def _unlike(one: RunRecord, other: RunRecord) -> list[str]:

@@ -63,6 +63,14 @@ class TrainerOptions:
 
 
 @dataclass(frozen=True)
+class Options:
+    """The dotted options of one preset, resolved."""
+
+    groups: Namespace  # method, data, trainer
+    epochs_given: bool  # by the user, so that a budget leaves them alone
+
+
+@dataclass(frozen=True)
 class Cell:
     """One cell of the benchmark, resolved."""
 
@@ -90,12 +98,16 @@ class Cell:
         return {**plain, "convention": self.convention, "budget_seconds": self.budget}
 
     @property
-    def id(self) -> str:
-        """The name of the cell and of its files."""
+    def digest(self) -> str:
+        """The hash of what can change a result, whatever the seed."""
         named = {k: _without(v, UNNAMED.get(k, set())) for k, v in self.config.items()}
         text = json.dumps([named, self.boxes], sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return f"{self.method}-{self.preset}--{self.dataset}--s{self.seed}--{digest}"
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def id(self) -> str:
+        """The name of the cell and of its files."""
+        return cell_id(self.method, self.preset, self.dataset, self.seed, self.digest)
 
     def build_method(self) -> PoseMethod:
         """Build the network, untrained."""
@@ -112,6 +124,11 @@ class Cell:
             train_view=method.train_view,
             **self.data_options,
         )
+
+
+def cell_id(method: str, preset: str, dataset: str, seed: int, digest: str) -> str:
+    """Return the name of a cell and of its files."""
+    return f"{method}-{preset}--{dataset}--s{seed}--{digest}"
 
 
 def _group(options: Namespace, name: str) -> dict[str, Any]:
@@ -155,17 +172,40 @@ def resolve(
     Raises:
         UserError: for a method, preset, data set, option or value that does not exist.
     """
-    parser = option_parser(method, dataset)
-    parser.set_defaults(_of_data_set(parser, dataset) | _flat(read_preset(method, preset)))
+    options = resolve_options(method, preset, overrides, known=known)
+    return with_options(options, method, preset, dataset, seed=seed, boxes=boxes, convention=convention, budget=budget)
+
+
+def resolve_options(method: str, preset: str, overrides: Sequence[str] = (), *, known: Sequence[str] = ()) -> Options:
+    """Resolve what does not depend on data set, boxes and seed; errors as `resolve`. This is the slow part."""
+    parser = option_parser(method)
+    parser.set_defaults(_flat(read_preset(method, preset)))
+    epochs = any(word.split("=")[0] == "--trainer.max_epochs" for word in overrides)
+    return Options(parser.instantiate(_parse(parser, overrides, known)), epochs)
+
+
+def with_options(
+    resolved: Options,
+    method: str,
+    preset: str,
+    dataset: str,
+    *,
+    seed: int = 0,
+    boxes: str = "truth",
+    convention: str | None = None,
+    budget: str | None = None,
+) -> Cell:
+    """Return the cell that has options of `resolve_options`; arguments and errors as `resolve`."""
+    if dataset not in DATASETS:
+        raise unknown("data set", dataset, DATASETS)
     convention = convention or DATASETS[dataset].conventions[0]
     if convention not in DATASETS[dataset].conventions:
         raise unknown(f"convention for {dataset}", convention, DATASETS[dataset].conventions)
-    options = parser.instantiate(_parse(parser, overrides, known))
-    data = _group(options, "data")
+    data = _group(resolved.groups, "data")
     data["extra"] = data["extra"] and DATASETS[dataset].has_extra  # what is absent is no part of what was trained on
-    trainer = TrainerOptions(**options.trainer.as_dict())
+    trainer = TrainerOptions(**resolved.groups.trainer.as_dict())
     seconds = parse_budget(budget) if budget else None
-    if seconds and not any(word.split("=")[0] == "--trainer.max_epochs" for word in overrides):
+    if seconds and not resolved.epochs_given:
         trainer = TrainerOptions(**{**asdict(trainer), "max_epochs": -1})
     return Cell(
         method,
@@ -175,18 +215,16 @@ def resolve(
         box_source(boxes, dataset),
         convention,
         seconds,
-        _group(options, "method"),
+        _of_data_set(_group(resolved.groups, "method"), DATASETS[dataset].people),
         data,
         trainer,
     )
 
 
-def option_parser(method: str, dataset: str) -> ArgumentParser:
+def option_parser(method: str) -> ArgumentParser:
     """Return the parser of the dotted options: their names, types and defaults are the signatures'."""
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    if dataset not in DATASETS:
-        raise unknown("data set", dataset, DATASETS)
     parser = ArgumentParser(exit_on_error=False, add_help=False)
     parser.add_class_arguments(METHODS[method], "method", skip={"skeleton"}, instantiate=False)
     parser.add_class_arguments(PoseDataModule, "data", skip=FIXED, instantiate=False)
@@ -194,9 +232,9 @@ def option_parser(method: str, dataset: str) -> ArgumentParser:
     return parser
 
 
-def _of_data_set(parser: ArgumentParser, dataset: str) -> dict[str, Any]:
-    """Return the defaults that the data set says: whether a method that can do either looks for one person."""
-    return {"method.mode": DATASETS[dataset].people} if "--method.mode" in option_names(parser) else {}
+def _of_data_set(method: dict[str, Any], people: str) -> dict[str, Any]:
+    """Return a method's options with the mode that nobody chose: whether it looks for one person or for everybody."""
+    return method | {"mode": people} if "mode" in method and method["mode"] is None else method
 
 
 def option_names(parser: ArgumentParser) -> list[str]:

@@ -69,6 +69,7 @@ def build_parser() -> Parser:
     _add_evaluation(add)
     _add_track(add)
     _add_tools(add)
+    _add_studies(add)
     return parser
 
 
@@ -163,3 +164,31 @@ def _add_tools(add: Add) -> None:
     )
     speed.add_argument("--preset", default="small", metavar="P", help="%(default)s")
     speed.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
+
+
+def _add_studies(add: Add) -> None:
+    """What works on many cells or records."""
+    sweep = add("sweep", "run every cell of a grid that has no record yet; the same command again finishes the rest")
+    sweep.add_argument("file", type=Path, metavar="FILE.yaml", help="the grid; bench/sweeps holds some")
+    sweep.add_argument("--workers", type=int, metavar="N", help="cells at a time; one for each GPU, or 1, by default")
+    sweep.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster (needs the extra: ray)")
+    sweep.add_argument("--dry-run", action="store_true", help="print the missing commands, one a line, and stop")
+    sweep.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="%(default)s")
+    sweep.add_argument("--wandb", default="auto", choices=("auto", "online", "offline", "disabled"), help="%(default)s")
+    report = add("report", "tables and a page over all records of a folder")
+    report.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="searched; %(default)s")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where the files go; the folder searched by default")
+    report.add_argument(
+        "--wandb",
+        nargs="?",
+        const="auto",
+        choices=("auto", "online", "offline"),
+        help="rebuild the W&B mirror from the records; online, write a comparison report (needs the extra: report)",
+    )
+    verify = add("verify", "score a record's stored predictions again, and test its checkpoint where it is there")
+    verify.add_argument("record", type=Path, metavar="RECORD.json", help="or a folder: every record in it")
+    verify.add_argument("--no-checkpoint", action="store_true", help="only the predictions")
+    rerun = add("rerun", "run a record's configuration again, and say what differs in numbers and environment")
+    rerun.add_argument("record", type=Path, metavar="RECORD.json")
+    rerun.add_argument("--out", type=Path, default=Path("results/reruns"), metavar="DIR", help="%(default)s")
+    rerun.add_argument("--wandb", default="auto", choices=("auto", "online", "offline", "disabled"), help="%(default)s")

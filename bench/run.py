@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -56,14 +57,29 @@ def run(cell: Cell, out: Path, tracking: Tracking, *, say: Say, force: bool = Fa
     record, folder = runs / f"{cell.id}.json", runs / cell.id
     _make(folder)
     with _alone(folder):
-        if record.is_file() and not force:
-            RunRecord.read(record)
+        if not force and _recorded(record, cell.id, say):
             say(f"{record} exists: nothing to do (--force runs the cell again)")
             return record
         parts = _assemble(cell, folder, say)
         if force:
             parts.keep.path.unlink(missing_ok=True)
         return _run(parts, tracking)
+
+
+def _recorded(path: Path, cell: str, say: Say) -> bool:
+    """Say whether the cell has its record; one that is broken or another's is set aside, never deleted."""
+    if not path.is_file():
+        return False
+    try:
+        found = RunRecord.read(path).id
+        reason = "" if found == cell else f"{path}: the record of {found}"
+    except UserError as error:
+        reason = str(error)
+    if reason:
+        aside = path.with_name(f"{path.name}.{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.broken")
+        path.replace(aside)
+        say(f"{reason}; set aside as {aside.name}")
+    return not reason
 
 
 def _make(folder: Path) -> None:

@@ -61,7 +61,7 @@ class DeepCut(PoseMethod):
     def __init__(
         self,
         skeleton: Skeleton,
-        mode: Literal["multi", "single"] = "multi",
+        mode: Literal["multi", "single"] | None = None,
         paper: Paper = "deepercut",
         depth: Depth = 152,
         width: int = 64,
@@ -94,8 +94,8 @@ class DeepCut(PoseMethod):
 
         Args:
             skeleton: Whose joints to find; of MPII's the authors' 14.
-            mode: Everybody in an image, or one person a crop, which the program then makes of one cluster. On the
-                command line the data set says which.
+            mode: Everybody in an image, or one person a crop, which the program then makes of one cluster. Where None,
+                everybody; in a benchmark, what the data set has.
             paper: DeeperCut's ResNet, or DeepCut's dense VGG-16, which says nothing of other joints.
             depth: Layers of the ResNet.
             width: Channels of its stem; VGG's channels go with it in proportion, 64 being its own.
@@ -131,7 +131,7 @@ class DeepCut(PoseMethod):
         """
         super().__init__(skeleton)
         self.hparams.update({"backbone_weights": backbone_weights and str(backbone_weights)})  # checkpoints: no paths
-        self.mode, self.paper, self.depth, self.radius = mode, paper, depth, radius
+        self.mode, self.paper, self.depth, self.radius = mode or "multi", paper, depth, radius
         self.pretrained, self.backbone_weights = pretrained, backbone_weights
         self.stride = 8 if pools or paper == "deepcut" else 4
         self.find, self.fit_images, self.logistic_c = (nms, least_score, per_class, candidates), fit_images, logistic_c
@@ -145,7 +145,7 @@ class DeepCut(PoseMethod):
         self.net = net.to(memory_format=torch.channels_last)
         self.terms = PairTerms(len(self.chosen), radius, same_class)
         names, chosen_solver = [skeleton.joints[i] for i in self.chosen], "none" if self.pairwise == "none" else solver
-        self.programs = Programs(names, mode, chosen_solver, time_limit, incremental=incremental)
+        self.programs = Programs(names, self.mode, chosen_solver, time_limit, incremental=incremental)
 
     def _look(self, input_size: tuple[int, int], size: int, person_height: float) -> None:
         """Look at whole images and train on crops of scenes, or at one person a crop."""

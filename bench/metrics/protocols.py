@@ -47,6 +47,7 @@ __all__ = [
     "Protocol",
     "evaluate",
     "lookup",
+    "pck_at",
     "person_protocol",
     "summarise",
     "value_of",
@@ -182,6 +183,11 @@ def _pck(threshold: float) -> list[PersonProtocol]:
     title = f"joints within {threshold} of the torso (left shoulder to right hip)"
     scorer, source = _torso(partial(F.pck, threshold=threshold)), "Yang & Ramanan, TPAMI 2013"
     return _person(f"pck@{threshold}", title, source, "a labelled torso", scorer, TORSOS, JOINTS, TOTALS, LIMITS)
+
+
+def pck_at(threshold: float) -> PersonProtocol:
+    """Return PCK at any threshold, by the rules of `pck@0.2`; for curves."""
+    return _pck(threshold)[0]
 
 
 def _pckh(threshold: float, source: str = "Andriluka et al., CVPR 2014") -> list[PersonProtocol]:

@@ -95,7 +95,7 @@ def test_unknown_names_are_answered_with_the_nearest():
 
 
 def test_every_option_of_the_data_module_and_the_trainer_is_reachable():
-    names = option_names(option_parser("simplebaseline", "synthetic"))
+    names = option_names(option_parser("simplebaseline"))
     assert {"--data.batch_size", "--data.augment.flip", "--trainer.precision", "--method.sigma"} <= set(names)
     assert not {"--data.view", "--data.seed", "--method.skeleton"} & set(names)
 

@@ -1,0 +1,112 @@
+"""Whether the best of a column is better than every other by more than chance: paired, over the same people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError, one_line
+from bench.report.records import Entry
+from bench.report.rows import Row, Table
+
+if TYPE_CHECKING:
+    from bench.paired import MetricDifference
+
+ALPHA = 0.05  # default: of the two-sided test
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best row of one column.
+
+    Attributes:
+        row: it.
+        p: the largest of its comparisons with the others; None where it was not tested.
+        reason: why it was not tested.
+    """
+
+    row: Row
+    p: float | None
+    reason: str = ""
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is to be set in bold."""
+        return self.p is not None and self.p < ALPHA
+
+
+Compare = Callable[[Entry, Entry], Mapping[str, "MetricDifference"]]  # (a, b) -> metric -> b against a
+
+
+def find_best(table: Table, compare: Compare | None = None) -> dict[str, Best]:
+    """Find the best row of each column and test it against all others.
+
+    It must win every comparison, so p is the largest (an intersection-union test needs no correction). Runs are paired
+    by their seed; where no seed is shared, all pairs count.
+
+    Args:
+        table: rows about the same people.
+        compare: the paired comparison; reads the predictions by default.
+
+    Returns:
+        A verdict for each column with at least two rows.
+    """
+    compare = compare or _Reader(table)
+    found = {}
+    for protocol in table.protocols:
+        row = table.best(protocol)
+        if row is not None:
+            others = [other for other in table.rows if other is not row and protocol in other.numbers]
+            found[protocol] = _test(protocol, row, others, compare)
+    return found
+
+
+def _test(protocol: str, row: Row, others: list[Row], compare: Compare) -> Best:
+    versions = {e.record.config.get("protocols", {}).get(protocol) for r in (row, *others) for e in r.entries}
+    if len(versions) > 1:
+        return Best(row, None, "rules of different versions")
+    largest = 0.0
+    for other in others:
+        for a, b in _pairs(other, row):
+            try:
+                difference = compare(a, b).get(protocol)
+            except Exception as error:
+                if getattr(error, "exit_code", None) is None:
+                    raise
+                return Best(row, None, one_line(error))
+            if difference is None:
+                return Best(row, None, "the stored predictions do not give it")
+            gain = difference.difference if difference.higher_is_better else -difference.difference
+            largest = max(largest, difference.p if gain > 0 else 1.0)
+    return Best(row, largest)
+
+
+def _pairs(one: Row, other: Row) -> list[tuple[Entry, Entry]]:
+    shared = set(one.seeds) & set(other.seeds)
+    pairs = [(a, b) for a in one.entries for b in other.entries]
+    return [(a, b) for a, b in pairs if not shared or a.record.seed == b.record.seed]
+
+
+class _Reader:
+    """Compares records of one table; its people are read once, and only where all predictions are there."""
+
+    def __init__(self, table: Table) -> None:
+        self.entries = [entry for row in table.rows for entry in row.entries]
+        self.known: dict[tuple[str, str], Mapping[str, MetricDifference]] = {}
+        self.paired: Compare | None = None
+        self.missing = [entry.record.id for entry in self.entries if not entry.predictions.is_file()]
+
+    def __call__(self, a: Entry, b: Entry) -> Mapping[str, MetricDifference]:
+        if self.missing:
+            more = f" and of {len(self.missing) - 1} more" if len(self.missing) > 1 else ""
+            raise UserError(f"the predictions of {self.missing[0]}{more} are not beside their record")
+        if self.paired is None:
+            from bench.compare import Same
+
+            same = Same()
+            self.paired = lambda one, other: same.differences(one.path, other.path)
+        key = (a.record.id, b.record.id)
+        if key not in self.known:
+            self.known[key] = self.paired(a, b)
+        return self.known[key]
