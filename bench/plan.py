@@ -81,8 +81,8 @@ def _cells(grid: Grid, options: Callable[..., Options], shared: Words) -> Iterat
     for seed in grid.seeds:
         for cell, digest, said, overrides in settings:
             names = ("run", "--method", cell.method, "--preset", cell.preset, "--dataset", cell.dataset)
-            words = (*names, "--seed", str(seed), *said, *shared, *overrides)
-            yield Planned(cell_id(cell.method, cell.preset, cell.dataset, seed, digest), words, grid.cpus, grid.gpus)
+            name = cell_id(cell.method, cell.preset, cell.dataset, seed, digest)
+            yield Planned(name, (*names, "--seed", str(seed), *said, *shared, *overrides), grid.cpus, grid.gpus)
 
 
 def recorded(cell: Planned, out: Path) -> bool:
