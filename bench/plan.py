@@ -73,15 +73,16 @@ def _cells(grid: Grid, options: Callable[..., Options], shared: Words) -> Iterat
     for method, preset, dataset, boxes, budget, convention, overrides in product(
         methods, grid.presets, grid.datasets, grid.boxes, grid.budgets, grid.conventions, grid.overrides
     ):
-        choices = {"boxes": boxes, "budget": budget, "convention": convention}
-        cell = with_options(options(method, preset, overrides), method, preset, dataset, **choices)
-        said = [(f"--{name}", value) for name, value in choices.items() if value not in (None, "truth")]
-        settings.append((cell, cell.digest, [word for pair in said for word in pair], overrides))
+        resolved = options(method, preset, overrides)
+        cell = with_options(resolved, method, preset, dataset, boxes=boxes, budget=budget, convention=convention)
+        said = {"--boxes": boxes if boxes != "truth" else None, "--budget": budget, "--convention": convention}
+        words = [word for name, value in said.items() if value is not None for word in (name, value)]
+        settings.append((cell, cell.digest, words, overrides))
     for seed in grid.seeds:
         for cell, digest, said, overrides in settings:
             names = ("run", "--method", cell.method, "--preset", cell.preset, "--dataset", cell.dataset)
-            words = (*names, "--seed", str(seed), *said, *shared, *overrides)
-            yield Planned(cell_id(cell.method, cell.preset, cell.dataset, seed, digest), words, grid.cpus, grid.gpus)
+            name = cell_id(cell.method, cell.preset, cell.dataset, seed, digest)
+            yield Planned(name, (*names, "--seed", str(seed), *said, *shared, *overrides), grid.cpus, grid.gpus)
 
 
 def recorded(cell: Planned, out: Path) -> bool:

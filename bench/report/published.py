@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bench.errors import UserError
 from bench.report.records import Entry
@@ -107,7 +107,8 @@ def read_published(path: Path = PUBLISHED) -> list[Published]:
         found = []
         for number, row in enumerate(reader, 2):
             try:
-                found.append(Published(**{**row, "value": float(row["value"])}))
+                values: dict[str, Any] = {**row, "value": float(row["value"])}
+                found.append(Published(**values))
             except (TypeError, ValueError) as error:
                 raise UserError(f"{path}, line {number}: {error}; expected one value a column") from error
     return found

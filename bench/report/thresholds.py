@@ -26,7 +26,8 @@ def pck_curves(table: Table) -> dict[str, Any] | None:
     entry = DATASETS[table.dataset]
     people = Side.read(rows[0].entries[0].path).people()
     kept = [i for i, person in enumerate(people) if not person.ignore]
-    scored, lines = [people[i] for i in kept], {}
+    scored = [people[i] for i in kept]
+    lines: dict[str, list[float]] = {}
     x = [0.02 * step for step in range(STEPS)]
     for row in rows:
         try:
