@@ -75,8 +75,8 @@ def _cells(grid: Grid, options: Callable[..., Options], shared: Words) -> Iterat
     ):
         resolved = options(method, preset, overrides)
         cell = with_options(resolved, method, preset, dataset, boxes=boxes, budget=budget, convention=convention)
-        said = {"--boxes": boxes if boxes != "truth" else None, "--budget": budget, "--convention": convention}
-        words = [word for name, value in said.items() if value is not None for word in (name, value)]
+        given = {"--boxes": boxes if boxes != "truth" else None, "--budget": budget, "--convention": convention}
+        words = [word for name, value in given.items() if value is not None for word in (name, value)]
         settings.append((cell, cell.digest, words, overrides))
     for seed in grid.seeds:
         for cell, digest, said, overrides in settings:

@@ -5,6 +5,7 @@ All nodes must see the same checkout and results folder, as on a shared file sys
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import time
@@ -64,7 +65,7 @@ def _connect(address: str) -> Any:
     except ImportError as error:
         raise UserError("--ray: Ray is not installed; pip install -e '.[ray]' brings it") from error
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises half a dozen kinds for a cluster that is not there
         raise UserError(f"--ray {address}: no cluster ({one_line(error)}); `ray start --head` starts one") from error
     return ray

@@ -58,10 +58,10 @@ def differences(old: RunRecord, new: RunRecord) -> list[str]:
     """Say in what two records differ: configuration, environment, device, numbers."""
     told = []
     for name, one, other in (("config", old.config, new.config), ("environment", old.environment, new.environment)):
-        before, after = (leaves(side if isinstance(side, dict) else side.model_dump()) for side in (one, other))
-        for key in sorted(before.keys() | after.keys()):
-            if before.get(key) != after.get(key):
-                told.append(f"{name} {key}: {before.get(key)} then, {after.get(key)} now")
+        then, now = (leaves(side if isinstance(side, dict) else side.model_dump()) for side in (one, other))
+        for key in sorted(then.keys() | now.keys()):
+            if then.get(key) != now.get(key):
+                told.append(f"{name} {key}: {then.get(key)} then, {now.get(key)} now")
     if old.cost.device != new.cost.device:
         told.append(f"device: {old.cost.device} then, {new.cost.device} now")
     for metric in old.metrics.keys() & new.metrics.keys():

@@ -55,7 +55,7 @@ class Relaxation:
         self.is_present = np.zeros((self.count, self.count), np.bool_)
         self.values = self.reduced = np.zeros(0)
         self.last, self.whole_columns = -np.inf, -1
-        self.highs = highspy.Highs()
+        self.highs = highspy.Highs()  # type: ignore[no-untyped-call]
         self._options()
         self._add_states()
         worth = np.zeros((self.count, self.count), np.bool_)
