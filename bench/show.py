@@ -11,8 +11,10 @@ import numpy as np
 from bench import draw
 from bench.compare import Side, require_same_people
 from bench.prediction_files import read_joints
+from bench.record import RunRecord
 from data import DATASETS
 from data.types import FloatArray, PoseSample, Skeleton
+from methods import METHODS
 
 LEAST_SHARE = 0.3  # default: of the best score in an image; who has less is not drawn, or everything is full of people
 
@@ -44,9 +46,15 @@ def show(records: Sequence[Path], out: Path, *, images: int = 6, size: int = 320
         for column in range(1 + len(sides))
     ]
     sheet = draw.grid(tiles, 1 + len(sides))
-    names = ["truth", *(f"{side.record.method}, boxes: {side.record.boxes}" for side in sides)]
+    names = ["truth", *(title(side.record) for side in sides)]
     draw.write_picture(out, np.concatenate([draw.titles(names, sheet.shape[1]), sheet]))
     return out
+
+
+def title(record: RunRecord) -> str:
+    """Name a record's column: a method that finds everybody in an image is given no boxes."""
+    method = METHODS.get(record.method)
+    return record.method if method and method.people == "multi" else f"{record.method}, boxes: {record.boxes}"
 
 
 def _found(side: Side, samples: Sequence[PoseSample], chosen: Sequence[int]) -> list[FloatArray]:

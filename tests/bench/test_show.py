@@ -10,7 +10,7 @@ import pytest
 import data
 from bench import draw
 from bench.errors import UserError
-from bench.show import show
+from bench.show import show, title
 from data.skeletons import COCO17
 from data.types import Person, PoseSample
 from tests.conftest import Picture
@@ -97,3 +97,9 @@ def test_people_have_colours_of_their_own_and_the_truth_is_white(samples):
 def test_who_is_ignored_is_not_drawn():
     sample = PoseSample(0, Picture(np.zeros((SIZE, SIZE, 3), np.uint8)), (SIZE, SIZE), (person(20, 30, ignore=True),))
     assert not draw.people_tile(sample, COCO17, None, size=SIZE).any()
+
+
+def test_title_names_boxes_of_those_who_are_given_some(record):
+    boxes = {"boxes": "jitter:0.1"}
+    assert title(record.model_copy(update={"method": "simplebaseline", **boxes})) == "simplebaseline, boxes: jitter:0.1"
+    assert title(record.model_copy(update={"method": "openpose", **boxes})) == "openpose"
