@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 
 from data.types import FloatArray
+from methods.highs import new_highs
 from methods.ilp import Mode, Solution, Status, checked
 from methods.ilp_check import objective
 from methods.ilp_costs import IntArray, Problem, build, check
@@ -103,8 +104,8 @@ def solve_full(
     start = time.perf_counter()
     unary, pairwise = check(unary, pairwise, mode)
     program = write(build(unary, pairwise, single=mode == "single"))
-    highs = highspy.Highs()  # type: ignore[no-untyped-call]
-    for name, value in {"output_flag": False, "threads": 1, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-9}.items():
+    highs = new_highs()
+    for name, value in {"threads": 1, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-9}.items():
         highs.setOptionValue(name, value)
     if time_limit is not None:
         highs.setOptionValue("time_limit", time_limit)

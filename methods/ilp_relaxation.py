@@ -19,6 +19,7 @@ import highspy
 import numpy as np
 
 from data.types import FloatArray
+from methods.highs import new_highs
 from methods.ilp_costs import BoolArray, IntArray, Problem
 from methods.ilp_triangles import Triangles, groups, packed, padded, violated
 
@@ -55,7 +56,7 @@ class Relaxation:
         self.is_present = np.zeros((self.count, self.count), np.bool_)
         self.values = self.reduced = np.zeros(0)
         self.last, self.whole_columns = -np.inf, -1
-        self.highs = highspy.Highs()  # type: ignore[no-untyped-call]
+        self.highs = new_highs()
         self._options()
         self._add_states()
         worth = np.zeros((self.count, self.count), np.bool_)
@@ -71,7 +72,6 @@ class Relaxation:
         self.option("mip_abs_gap", TOLERANCE)
         self.option("mip_rel_gap", 0.0)
         self.option("threads", 1)
-        self.option("output_flag", False)
 
     def option(self, name: str, value: float | bool | str) -> None:
         """Set an option of HiGHS."""
