@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression
 
 from data.types import FloatArray, PoseSample
 
@@ -150,7 +150,7 @@ class PairModel:
     def pairwise(self, found: Candidates) -> FloatArray:
         """Return (D, D, C, C) probabilities that d as c and e > d as k are of one person; 0 where neither can be."""
         count = len(found.positions)
-        pairwise = np.zeros((count, count, CLASSES, CLASSES), np.float32)
+        pairwise = np.zeros((count, count, CLASSES, CLASSES))
         d, e = np.triu_indices(count, 1)
         dist = np.linalg.norm(found.positions[d] - found.positions[e], axis=1)
         for c in range(CLASSES):
@@ -166,7 +166,8 @@ class PairModel:
 
     def _probability(self, found: Candidates, d: NDArray[np.int64], e: NDArray[np.int64], c: int, k: int) -> FloatArray:
         x = (_features(found, d, e, c, k) - self.low[c, k]) / (self.high[c, k] - self.low[c, k])
-        return 1 / (1 + np.exp(-(x @ self.weight[c, k] + self.bias[c, k])))
+        probability: FloatArray = 1 / (1 + np.exp(-(x @ self.weight[c, k] + self.bias[c, k])))
+        return probability
 
 
 def fit_pairs(images: Sequence[Candidates], rng: np.random.Generator) -> PairModel:

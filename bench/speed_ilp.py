@@ -158,7 +158,7 @@ def _written_out(unary: FloatArray, pairwise: FloatArray) -> tuple[float, bool]:
 def _measure_crowd() -> dict[str, float]:
     rng = np.random.default_rng(0)
     unary = np.eye(14)[rng.integers(0, 14, CROWD)] * rng.uniform(0.2, 0.95, (CROWD, 1))
-    found = solve(unary, rng.random((CROWD, CROWD, 14, 14), np.float32), time_limit=CROWD_LIMIT)
+    found = solve(unary, rng.random((CROWD, CROWD, 14, 14)), time_limit=CROWD_LIMIT)
     numbers = {"seconds": found.seconds, "objective": found.objective, "bound": found.bound, "gap": found.gap}
     return {"candidates": CROWD, "limit": CROWD_LIMIT, **numbers}
 

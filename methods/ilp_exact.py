@@ -222,7 +222,8 @@ def rounded(problem: Problem, x: FloatArray, z: FloatArray, until: float) -> Ans
     s, t = np.nonzero(z)
     np.add.at(y, (problem.candidate[s], problem.candidate[t]), z[s, t])
     _, part = connected_components(y > 0.5, directed=False)
-    state, person_of = Clusters(problem), {}
+    state = Clusters(problem)
+    person_of: dict[int, int] = {}
     for candidate, (start, end) in enumerate(zip(problem.first, problem.first[1:], strict=False)):
         if end == start or (x[start:end].sum() <= 0.5 and not problem.required[candidate]):
             continue

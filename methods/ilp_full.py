@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 
 from data.types import FloatArray
-from methods.ilp import Mode, Solution, checked
+from methods.ilp import Mode, Solution, Status, checked
 from methods.ilp_check import objective
 from methods.ilp_costs import IntArray, Problem, build, check
 from methods.ilp_relaxation import SolverError
@@ -103,7 +103,7 @@ def solve_full(
     start = time.perf_counter()
     unary, pairwise = check(unary, pairwise, mode)
     program = write(build(unary, pairwise, single=mode == "single"))
-    highs = highspy.Highs()
+    highs = highspy.Highs()  # type: ignore[no-untyped-call]
     for name, value in {"output_flag": False, "threads": 1, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-9}.items():
         highs.setOptionValue(name, value)
     if time_limit is not None:
@@ -125,5 +125,5 @@ def solve_full(
     joined[program.y[0][pair], program.y[1][pair]] = joined[program.y[1][pair], program.y[0][pair]] = True
     done = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
     value, bound = objective(unary, pairwise, labels, joined), float(highs.getInfo().mip_dual_bound)
-    status = "optimal" if done else "time limit"
+    status: Status = "optimal" if done else "time limit"
     return checked(unary, pairwise, labels, joined, value, bound, status, start, single=mode == "single", rounds=1)

@@ -129,7 +129,7 @@ class Clusters:
 
 def joined_pairs(answer: Answer) -> BoolArray:
     """Return (N, N): which candidates are of one person, none with itself."""
-    joined = (answer.person[:, None] == answer.person) & (answer.person >= 0)
+    joined: BoolArray = (answer.person[:, None] == answer.person) & (answer.person >= 0)
     np.fill_diagonal(joined, False)
     return joined
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.types import DataError, FloatArray
-from methods.ilp import Mode, Solution, checked
+from methods.ilp import Mode, Solution, Status, checked
 from methods.ilp_check import objective
 from methods.ilp_costs import IntArray, Problem, build, check
 from methods.ilp_exact import PROVEN, optimise, quick_bound
@@ -64,7 +64,7 @@ def solve_stages(
     single = mode == "single"
     least = quick_bound(build(unary, pairwise, single=single)) if bound is None else bound
     value = objective(unary, pairwise, labels, joined)
-    status = "heuristic" if in_time else "time limit"
+    status: Status = "heuristic" if in_time else "time limit"
     return checked(unary, pairwise, labels, joined, value, least, status, start, single=single, rounds=len(stages))
 
 
