@@ -91,6 +91,7 @@ class Relaxation:
         low = (sure & (counts == 1))[problem.candidate].astype(np.float64)
         self._columns(problem.cost, low)
         many = np.flatnonzero(counts > 1)
+        self.lasting = len(many)
         if len(many):
             states = self._of_states(self.of_candidate[many])
             self._rows(states, np.ones(states.shape[1]), 1.0, sure[many].astype(np.float64))
@@ -226,9 +227,13 @@ class Relaxation:
         self._rows(np.concatenate(parts, 1), values, 0.0)
 
     def drop_slack(self) -> None:
-        """Delete rows that are slack, where they are many; they come back if they are violated again."""
+        """Delete rows that are slack, where they are many; they come back if they are violated again.
+
+        Those of uniqueness stay: nothing looks whether they are violated.
+        """
         status = self.highs.getBasis().row_status
         slack = np.flatnonzero([s == highspy.HighsBasisStatus.kBasic for s in status]).astype(np.int32)
+        slack = slack[slack >= self.lasting]
         if len(slack) > MANY_SLACK * len(status):
             self._accept(self.highs.deleteRows(len(slack), slack), "fewer rows")
 

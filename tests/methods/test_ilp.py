@@ -8,8 +8,10 @@ from data.types import DataError
 from methods import ilp
 from methods.ilp import SolverError, solve
 from methods.ilp_check import faults
+from methods.ilp_costs import build
 from methods.ilp_exact import Outcome
 from methods.ilp_full import solve_full
+from methods.ilp_relaxation import Relaxation
 from tests.methods.ilp_instances import WORKED, by_trying_everything, instance_b, instance_c, random_instance
 
 MODES = "multi", "single"
@@ -127,3 +129,19 @@ def test_an_answer_that_breaks_a_constraint_is_never_returned(monkeypatch):
     monkeypatch.setattr(ilp, "optimise", joins_all)
     with pytest.raises(SolverError, match="forbidden pair"):
         solve(*instance_c())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_candidate_has_one_class_however_many_rows_have_been_dropped(mode):
+    """Rows of uniqueness are slack at first; were they dropped with the others, nothing would bring them back."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        problem = build(rng.random((14, 3)), rng.random((14, 14, 3, 3)), single=mode == "single")
+        relaxation = Relaxation(problem, transitivity=True)
+        while True:
+            relaxation.solve(60)
+            relaxation.drop_slack()
+            kept = np.bincount(problem.candidate, relaxation.values[: relaxation.states])
+            assert kept.max() <= 1 + 1e-6
+            if not relaxation.separate():
+                break
