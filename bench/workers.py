@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from bench.cell_process import end_with_parent
 from bench.errors import UserError
 from bench.jobs import TAKEN, Job, held, settle
 from bench.plan import recorded
-from bench.cell_process import end_with_parent
 
 POLL_SECONDS = 0.1  # default: between two looks at the processes
 PATIENCE = 20.0  # default: seconds that a cell has to end by itself after Ctrl-C
