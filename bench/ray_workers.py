@@ -97,4 +97,5 @@ def _ended(ray: Any, future: Any) -> tuple[int, str]:
     try:
         return int(ray.get(future)), ""
     except ray.exceptions.RayError as error:
-        return LOST, f"lost by Ray: {type(error).__name__}, {one_line(error)}"
+        found = getattr(error, "cause", None) or error  # what a worker raised itself comes with its traceback
+        return LOST, f"{type(found).__name__}: {one_line(found).split('. ')[0]}"

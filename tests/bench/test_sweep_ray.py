@@ -91,7 +91,7 @@ def test_cells_of_a_lost_node_are_run_again(monkeypatch, tmp_path, record):
 
 def test_a_lost_node_is_named_as_the_reason(monkeypatch, tmp_path, record):
     (job,) = go(monkeypatch, Cluster(tmp_path, record, lost=["b"]), [Planned("b", ("run",))], retries=0)
-    assert (job.state, job.reason) == ("failed", "lost by Ray: RayError, the node is gone")
+    assert (job.state, job.reason) == ("failed", "RayError: the node is gone")
 
 
 def test_a_cell_has_its_share_of_the_node_and_the_settings_of_the_sweep(monkeypatch, tmp_path, record):
