@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from bench.jobs import TAKEN, Job, held, settle
 from bench.plan import recorded
 
 POLL_SECONDS = 0.5  # default: between two looks at the cluster
+ANSWER_SECONDS = 10.0  # default: that a cluster has to take a connection
 AHEAD = 2  # default: cells given to Ray for each of its cores, so that it always has one to place
 LOST = 1  # what a cell on a node that is gone counts as: it is tried again
 CARRIED = ("POSE_DATA", "WANDB_")  # variables that begin so go along: a worker has those of its node
@@ -66,7 +68,10 @@ def _connect(address: str) -> Any:
         import ray
     except ImportError as error:
         raise UserError("--ray: Ray is not installed; pip install -e '.[ray]' brings it") from error
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
+        if port.isdigit():  # Ray itself would wait for minutes, and then end the process
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # Ray raises half a dozen kinds for a cluster that is not there
         raise UserError(f"--ray {address}: no cluster ({one_line(error)}); `ray start --head` starts one") from error

@@ -1,5 +1,6 @@
 """A sweep on Ray, with a Ray that is not there: what it is given, and what a lost node costs."""
 
+import socket
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -127,6 +128,17 @@ def test_a_worker_needs_nothing_heavy_to_start_a_cell():
     script = "import sys, bench.cell_process; print(sorted({'torch', 'ray', 'numpy', 'methods'} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+def test_an_address_where_nobody_listens_is_answered_before_ray_waits(monkeypatch, tmp_path, record):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    cluster = Cluster(tmp_path, record)
+    monkeypatch.setattr(cluster, "init", lambda **_: pytest.fail("Ray was asked"))
+    monkeypatch.setitem(sys.modules, "ray", cluster)
+    with pytest.raises(UserError, match=f"--ray 127.0.0.1:{port}: no cluster .*refused"):
+        run_on_ray([], tmp_path, address=f"127.0.0.1:{port}", retries=0, watch=print)
 
 
 def test_no_ray_and_no_cluster_are_answered_in_one_line(monkeypatch, tmp_path, record):

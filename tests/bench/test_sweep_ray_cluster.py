@@ -1,5 +1,7 @@
 """A sweep on a real Ray cluster of two nodes on this machine: one node is lost in the middle."""
 
+import contextlib
+import socket
 import tempfile
 import time
 from importlib.util import find_spec
@@ -16,6 +18,16 @@ pytestmark = pytest.mark.slow
 LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 to mean the machine's address on its network
 EPOCHS, SEEDS = 12, [0, 1]
 PATIENCE = 600  # seconds until a test gives up waiting
+
+
+def ports():
+    """Choose free ports for what a node starts beside itself; else it waits for them to report theirs."""
+    names = ("metrics_agent_port", "runtime_env_agent_port", "dashboard_agent_listen_port", "metrics_export_port")
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in names]
+        for one in sockets:
+            one.bind((LOOPBACK, 0))
+        return {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
 
 
 class Nodes:
@@ -35,8 +47,8 @@ class Nodes:
         cluster = Cluster()
         try:
             one = {"num_cpus": 1, "node_ip_address": LOOPBACK, "include_dashboard": False}
-            cluster.add_node(**one)
-            second = cluster.add_node(**one)
+            cluster.add_node(**one, **ports())
+            second = cluster.add_node(**one, **ports())
             raylet = next(iter(second.all_processes["raylet"])).process.pid
             orders.send((cluster.address, raylet))
             while (order := orders.recv()) != "end":
