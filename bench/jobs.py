@@ -71,7 +71,7 @@ def held(cell: Planned, out: Path) -> bool:
         return True
 
 
-def settle(job: Job, code: int, out: Path, retries: int) -> None:
+def settle(job: Job, code: int, out: Path, retries: int, lost: str = "") -> None:
     """Judge an attempt that has ended; the record decides, not the exit code.
 
     Args:
@@ -79,10 +79,11 @@ def settle(job: Job, code: int, out: Path, retries: int) -> None:
         code: exit code; negative where a signal ended it.
         out: the results folder.
         retries: attempts beyond the first.
+        lost: why there is no exit code of the cell's own.
     """
     if recorded(job.cell, out):
         return job.enter("done")
-    reason = _reason(job.log, code)
+    reason = lost or _reason(job.log, code)
     if held(job.cell, out) or (code == MISTAKE and TAKEN in reason):
         job.attempts -= 1
         return job.enter("elsewhere", reason)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from bench.cell_process import end_with_parent
 from bench.errors import UserError
 from bench.jobs import TAKEN, Job, held, settle
 from bench.plan import recorded
 
 POLL_SECONDS = 0.1  # default: between two looks at the processes
 PATIENCE = 20.0  # default: seconds that a cell has to end by itself after Ctrl-C
-DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, linux/prctl.h
 
 
 class Process(Protocol):
@@ -57,13 +55,6 @@ def start(command: list[str], log: Path, environment: Mapping[str, str]) -> Proc
             start_new_session=True,
             preexec_fn=end_with_parent,
         )
-
-
-def end_with_parent() -> None:
-    """Let the kernel kill this process when the runner dies, however it dies; hear Ctrl-C even in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
 
 
 def run_here(

@@ -5,7 +5,7 @@ import signal
 import sys
 import traceback
 
-from bench.workers import end_with_parent
+from bench.cell_process import end_with_parent
 
 
 class Forked:
