@@ -94,6 +94,7 @@ class Tracker:
 
     logger: _GuardedLogger | None  # a WandbLogger; None when disabled, and after finish
     info: TrackerInfo
+    anew: bool = False  # what earlier processes left is of other curves
 
     @classmethod
     def open(
@@ -112,7 +113,7 @@ class Tracker:
             config: the resolved configuration; what JSON lacks is written as its str().
             folder: where W&B may create its folder `wandb`.
             say: prints one line for people.
-            anew: write the run's curves from the start, over those that W&B may have, and do not continue them.
+            anew: the curves begin again, over those that W&B may have; else they are continued.
         """
         asked = _asked(mode, say)
         nowhere = cls(None, TrackerInfo("disabled", None, None))
@@ -126,7 +127,7 @@ class Tracker:
             )  # fmt: skip
             logger.say = say
             got = _start(asked, logger)
-            return cls(logger, TrackerInfo(got, logger.version, str(logger.experiment.settings.sync_dir)))
+            return cls(logger, TrackerInfo(got, logger.version, str(logger.experiment.settings.sync_dir)), anew)
         except Exception as error:
             say(f"W&B: {_one_line(error)}; the run goes on without its mirror")
             return nowhere
@@ -156,8 +157,9 @@ class Tracker:
         except Exception as error:
             logger.say(f"W&B: {_one_line(error)}")
             _shut_down()
-        folders = " ".join(shlex.quote(str(folder)) for folder in _left(Path(str(self.info.path))))
-        logger.say(f"W&B: to upload this run: wandb sync {folders}")
+        last = Path(str(self.info.path))
+        folders = [last] if self.anew else _left(last)
+        logger.say(f"W&B: to upload this run: wandb sync {shlex.join(str(folder) for folder in folders)}")
 
 
 def wandb_id(cell: str) -> str:
@@ -198,11 +200,13 @@ def _start(asked: str, logger: _GuardedLogger) -> Literal["online", "offline"]:
 def _left(last: Path) -> list[Path]:
     """List what the processes of a run have left and W&B may lack, oldest first; the last one's folder is given.
 
-    A run that was killed and went on has a folder for each process, and only all of them hold its whole curves.
+    A run that was killed and went on has a folder for each process, and only all of them hold its whole curves. An
+    attempt that never began, as with a wrong key, has a log but no files.
     """
     stem = f"run-{last.name.rsplit('-', 1)[-1]}.wandb"
-    found = {path.parent for path in last.parent.glob(f"*/{stem}") if not path.with_suffix(".wandb.synced").exists()}
-    return sorted(found | {last}, key=lambda folder: folder.name.removeprefix("offline-"))
+    files = [path for path in last.parent.glob(f"*run-*/{stem}") if not path.with_suffix(".wandb.synced").exists()]
+    begun = {path.parent for path in files if any((path.parent / "files").glob("*"))}
+    return sorted(begun | {last}, key=lambda folder: folder.name.removeprefix("offline-"))
 
 
 def _shut_down() -> None:

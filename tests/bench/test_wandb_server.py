@@ -19,7 +19,7 @@ from tests.bench.openwandb import KEY, PROJECT, Door, OpenWandb, wanted
 pytestmark = [pytest.mark.slow, wanted]
 
 EPOCHS = 8
-WORDS = [{"3": str(EPOCHS), "16": "8", "8": "4"}.get(word, word) for word in TINY]
+WORDS = [{"3": str(EPOCHS), "16": "8"}.get(word, word) for word in TINY]  # samples
 LIMIT = 240  # seconds in which a command must have ended, whatever the server does
 
 

@@ -51,6 +51,18 @@ def test_every_record_is_mirrored_under_its_own_id_with_curve_pictures_and_numbe
     assert second.rows == [] and second.summary["test/pck@0.1"] == 20.0
 
 
+def test_a_server_that_does_not_take_a_run_is_not_asked_for_each_of_the_others(report, monkeypatch, tmp_path):
+    asked = []
+
+    def opened(mode, **given):
+        asked.append((mode, given["anew"]))
+        return Written("offline", given)
+
+    monkeypatch.setattr(Tracker, "open", opened)
+    mirror(report.entries, tmp_path, mode="online", say=print)
+    assert asked == [("online", True), ("offline", True)]
+
+
 def test_what_would_be_uploaded_names_every_table_and_protocol(report):
     told = "\n".join(outline(report))
     assert "2 runs of 2 methods" in told and "pck@0.2, pck@0.1" in told and report.tables[0].title in told
