@@ -142,6 +142,7 @@ def _run(parts: Parts, tracking: Tracking) -> Path:
         config=_tracked(cell),
         folder=parts.folder,
         say=parts.say,
+        anew=not parts.keep.path.is_file(),  # nothing to go on from
     )
     trainer = _fit(parts, tracker)
     _test(parts)

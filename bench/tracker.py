@@ -21,7 +21,7 @@ from data.types import DataError
 OPTIONS = ("auto", "online", "offline", "disabled")  # --wandb; below WANDB_MODE, but for W&B's experimental "shared"
 MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 PROJECT = "vitruvian"  # unless WANDB_PROJECT is set
-INIT_SECONDS = 5.0  # to find the server and register the run; W&B's default of 90 s would hold up the training
+INIT_SECONDS = 10.0  # to register the run, 4 s on a busy machine; W&B's default of 90 s would hold up the training
 FINISH_SECONDS = 15.0  # to upload what is left; W&B's default is to wait for ever
 ID_DIGITS = 16  # 64 bits: no collision to be feared among the runs of a project
 
@@ -94,11 +94,12 @@ class Tracker:
 
     logger: _GuardedLogger | None  # a WandbLogger; None when disabled, and after finish
     info: TrackerInfo
+    anew: bool = False  # what earlier processes left is of other curves
 
     @classmethod
     def open(
         cls, mode: str, *, run_id: str, name: str, group: str, tags: Sequence[str], config: Mapping[str, object],
-        folder: Path, say: Callable[[str], None],
+        folder: Path, say: Callable[[str], None], anew: bool = False,
     ) -> Tracker:  # fmt: skip
         """Start the W&B run, or do without.
 
@@ -112,6 +113,7 @@ class Tracker:
             config: the resolved configuration; what JSON lacks is written as its str().
             folder: where W&B may create its folder `wandb`.
             say: prints one line for people.
+            anew: the curves begin again, over those that W&B may have; else they are continued.
         """
         asked = _asked(mode, say)
         nowhere = cls(None, TrackerInfo("disabled", None, None))
@@ -121,11 +123,11 @@ class Tracker:
             logger = _GuardedLogger(
                 name=name, id=wandb_id(run_id), group=group, tags=tags, save_dir=_writable(folder),
                 project=os.environ.get("WANDB_PROJECT") or PROJECT, reinit="create_new",
-                config=json.loads(json.dumps(dict(config), default=str)),
+                resume=None if anew else "allow", config=json.loads(json.dumps(dict(config), default=str)),
             )  # fmt: skip
             logger.say = say
             got = _start(asked, logger)
-            return cls(logger, TrackerInfo(got, logger.version, str(logger.experiment.settings.sync_dir)))
+            return cls(logger, TrackerInfo(got, logger.version, str(logger.experiment.settings.sync_dir)), anew)
         except Exception as error:
             say(f"W&B: {_one_line(error)}; the run goes on without its mirror")
             return nowhere
@@ -155,7 +157,9 @@ class Tracker:
         except Exception as error:
             logger.say(f"W&B: {_one_line(error)}")
             _shut_down()
-        logger.say(f"W&B: to upload this run: wandb sync {shlex.quote(str(self.info.path))}")
+        last = Path(str(self.info.path))
+        folders = [last] if self.anew else _left(last)
+        logger.say(f"W&B: to upload this run: wandb sync {shlex.join(str(folder) for folder in folders)}")
 
 
 def wandb_id(cell: str) -> str:
@@ -191,6 +195,18 @@ def _start(asked: str, logger: _GuardedLogger) -> Literal["online", "offline"]:
             _shut_down()  # frees the id, which the failed attempt still holds
     logger.start("offline")
     return "offline"
+
+
+def _left(last: Path) -> list[Path]:
+    """List what the processes of a run have left and W&B may lack, oldest first; the last one's folder is given.
+
+    A run that was killed and went on has a folder for each process, and only all of them hold its whole curves. An
+    attempt that never began, as with a wrong key, has a log but no files.
+    """
+    stem = f"run-{last.name.rsplit('-', 1)[-1]}.wandb"
+    files = [path for path in last.parent.glob(f"*run-*/{stem}") if not path.with_suffix(".wandb.synced").exists()]
+    begun = {path.parent for path in files if any((path.parent / "files").glob("*"))}
+    return sorted(begun | {last}, key=lambda folder: folder.name.removeprefix("offline-"))
 
 
 def _shut_down() -> None:

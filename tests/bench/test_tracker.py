@@ -110,10 +110,10 @@ def server(clean):
     server.server_close()
 
 
-def start(mode, folder, said):
+def start(mode, folder, said, *, anew=False):
     config = {"stages": 6}
     return Tracker.open(
-        mode, run_id="c", name="n", group="g", tags=["t"], config=config, folder=folder, say=said.append
+        mode, run_id="c", name="n", group="g", tags=["t"], config=config, folder=folder, say=said.append, anew=anew
     )
 
 
@@ -221,6 +221,31 @@ def test_a_server_that_goes_away_does_not_hold_up_the_end(server, clean, tmp_pat
     server.server_close()
     run.finish({"pckh": 77.625})
     assert len(said) == 2 and said[1].endswith(f"wandb sync {run.info.path}")
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_the_last_line_names_what_earlier_processes_left_unless_the_curves_begin_anew(anew, clean, tmp_path):
+    """A killed process is a folder without its end; one that W&B has, and an attempt without files, are left out."""
+    folders = tmp_path / "wandb"
+    for name, holds in [
+        ("offline-run-20260102_000000", "files/x"),
+        ("run-20260101_000000", "files/x"),
+        ("run-1", "logs/x"),
+    ]:
+        path = folders / f"{name}-{wandb_id('c')}"
+        (path / holds).parent.mkdir(parents=True)
+        (path / holds).touch()
+        (path / f"run-{wandb_id('c')}.wandb").touch()
+    synced = folders / f"run-2-{wandb_id('c')}"
+    (synced / "files" / "x").mkdir(parents=True)
+    (synced / f"run-{wandb_id('c')}.wandb").touch()
+    (synced / f"run-{wandb_id('c')}.wandb.synced").touch()
+    said: list[str] = []
+    run = start("offline", tmp_path, said, anew=anew)
+    run.finish({})
+    named = said[-1].split("wandb sync ")[1].split()
+    earlier = [f"run-20260101_000000-{wandb_id('c')}", f"offline-run-20260102_000000-{wandb_id('c')}"]
+    assert [Path(name).name for name in named] == [*([] if anew else earlier), Path(run.info.path).name]
 
 
 def test_a_failing_logger_is_reported_once_and_raises_nothing(clean, tmp_path):

@@ -46,9 +46,21 @@ def test_every_record_is_mirrored_under_its_own_id_with_curve_pictures_and_numbe
     assert mirror(report.entries, tmp_path, mode="auto", say=print) == {"offline": 2}
     first, second = made
     assert first.given["run_id"] == one.record.id and first.given["pictures"] == ["people.jpg"]
-    assert first.rows == [(1, {"epoch": 1, "seconds": 2.5}), (2, {"epoch": 2, "seconds": 5.0, "val/pck@0.2": 44.5})]
+    assert first.rows == [(1, {"epoch": 0, "seconds": 2.5}), (2, {"epoch": 1, "seconds": 5.0, "val/pck@0.2": 44.5})]
     assert first.summary["test/pck@0.2"] == 50.0 and first.summary["record"] == one.record.id
     assert second.rows == [] and second.summary["test/pck@0.1"] == 20.0
+
+
+def test_a_server_that_does_not_take_a_run_is_not_asked_for_each_of_the_others(report, monkeypatch, tmp_path):
+    asked = []
+
+    def opened(mode, **given):
+        asked.append((mode, given["anew"]))
+        return Written("offline", given)
+
+    monkeypatch.setattr(Tracker, "open", opened)
+    mirror(report.entries, tmp_path, mode="online", say=print)
+    assert asked == [("online", True), ("offline", True)]
 
 
 def test_what_would_be_uploaded_names_every_table_and_protocol(report):
