@@ -28,7 +28,7 @@ BITS = 60  # default: of 256 that may differ. Of the pairs in LSP nine in ten up
 MARGIN = 1.2  # default: side of the square around a person, over the longer side of the box
 SMALLEST = 48  # default: pixels of that square; below it people look alike
 FLAT = 6.0  # default: grey levels of standard deviation; below it there is nothing to recognise
-BLOCK = 2**22  # default: pairs whose distances are held at a time
+BLOCK = 2**17  # default: pairs whose distances are held at a time
 
 Hashes = NDArray[np.uint64]
 Part = Literal["image", "person"]
@@ -119,13 +119,10 @@ def _hashed(sample: PoseSample) -> list[tuple[Part, Hashes, Hashes]]:
 
 def distances(a: Hashes, b: Hashes) -> NDArray[np.uint16]:
     """Count the bits that differ, (A, B), between hashes (A, W) and (B, W)."""
-    width = WORD * a.shape[1]
-    return ((width - _signs(a) @ _signs(b).T) / 2).astype(np.uint16)  # sums of 1 and -1: exact, and BLAS adds fastest
-
-
-def _signs(hashes: Hashes) -> NDArray[np.float32]:
-    """Return the bits of (A, W) words as 1 and -1, (A, 64 W)."""
-    return 2 * np.unpackbits(np.ascontiguousarray(hashes).view(np.uint8), axis=1).astype(np.float32) - 1
+    total = np.zeros((len(a), len(b)), np.uint16)
+    for word in range(a.shape[1]):
+        total += np.bitwise_count(a[:, word, None] ^ b[None, :, word])
+    return total
 
 
 def near(train: dict[Part, Prints], test: dict[Part, Prints], bits: int = BITS) -> list[Pair]:

@@ -144,7 +144,7 @@ function sortBy(button) {
 function filterRows() {
   const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0, all = 0;
-  document.querySelectorAll("#leaderboard tbody tr, #published tbody tr, #runs > details").forEach((row) => {
+  document.querySelectorAll("#leaderboard tbody tr, #differences tbody tr, #published tbody tr, #runs > details").forEach((row) => {
     const text = (row.dataset.text || row.textContent).toLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
     if (row.closest("#leaderboard")) { all += 1; shown += !row.hidden; }

@@ -71,7 +71,7 @@ def test_an_exact_copy_differs_in_no_bit():
 
 
 def moved(person, x, y):
-    return replace(person, joints=person.joints + (x, y), box=person.box + (x, y, x, y))
+    return replace(person, joints=np.add(person.joints, (x, y)), box=np.add(person.box, (x, y, x, y)))
 
 
 def test_another_cut_of_a_photograph_is_found_by_its_person():
