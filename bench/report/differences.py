@@ -139,7 +139,7 @@ def section(tables: Sequence[Table], pairs: Sequence[Sequence[Paired]]) -> str:
 
 def _table(table: Table, pairs: Sequence[Paired]) -> str:
     names = [name for name in table.protocols if any(m.metric == name for p in pairs for m in p.comparison.metrics)]
-    title = f"{table.title}: differences"
+    title = f"Differences on {table.title}"
     kinds = {"first": " class='text' data-first='up'", "second": " class='text' data-first='up'"}
     heads = ["first", "second", *names, "what else differs"]
     cells = "".join(
@@ -163,6 +163,6 @@ def _row(table: Table, pair: Paired, names: Sequence[str]) -> str:
     searched = escape(f"{first} {second} {table.title}", quote=True)
     told = escape("; ".join(pair.comparison.warnings))
     return (
-        f"<tr data-text='{searched}'><th scope='row'>{escape(first)}</th><td class='text'>{escape(second)}</td>"
+        f"<tr data-text='{searched}'><th scope='row'>{escape(first)}</th><td class='wrap'>{escape(second)}</td>"
         f"{''.join(cells)}<td class='wrap'>{told}</td></tr>"
     )

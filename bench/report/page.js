@@ -153,6 +153,8 @@ function filterRows() {
 }
 
 DATA.tables.forEach((table, i) => byId("which").append(option(String(i), table.title)));
+const most = Math.max(...DATA.tables.map((table) => table.rows.length));
+byId("which").value = String(DATA.tables.findIndex((table) => table.rows.length === most));  // most to see first
 Object.entries(COSTS).forEach(([id, text]) => byId("cost").append(option(id, text)));
 fillProtocols();
 byId("which").addEventListener("change", () => { fillProtocols(); drawSeen(); });
