@@ -182,10 +182,13 @@ def _track(arguments: argparse.Namespace) -> None:
 
 def _data(arguments: argparse.Namespace) -> None:
     from bench.datasets import bring_from, check, preview
+    from bench.duplicates import list_duplicates
 
     if arguments.source:
         _say(f"brought to {bring_from(arguments.dataset, arguments.source, root=arguments.root)}")
     _known_dataset(arguments.dataset, arguments.root)
+    if arguments.duplicates:
+        return list_duplicates(arguments)
     if arguments.preview:
         preview(
             arguments.dataset,

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.metrics.coco_truth import Truth, read_results
 from bench.metrics.protocols import PROTOCOLS, PeopleProtocol, PersonProtocol, lookup
-from bench.paired import MetricDifference, ap_differences, difference
+from bench.paired import MetricDifference, ResampledAP, ap_differences, difference, resample_ap
 from bench.prediction_files import read_joints
 from bench.record import RunRecord, stored_predictions
 from bench.score_ap import read_official
@@ -99,37 +99,36 @@ def compare(a: Path, b: Path) -> Comparison:
         UserError: if a record or its predictions are missing or changed, or the two are not about the same people.
         data.types.DataError: if the data set is not as it should be.
     """
-    one, other = Side.read(a), Side.read(b)
-    require_same_people(one, other)
-    metrics = Same().of(one, other)
-    if not metrics:
-        both = f"{a} has {', '.join(one.record.metrics)}; {b} {', '.join(other.record.metrics)}"
-        raise UserError(f"{both}; both must have one metric in common that their predictions can be compared by")
-    left = set(one.record.metrics) & set(other.record.metrics) - {metric.metric for metric in metrics}
-    told = [f"{name}: not compared, the stored predictions do not give it" for name in sorted(left)]
-    told += _unlike(one.record, other.record)
-    told += [line for metric in metrics for line in _recomputed(one, metric, metric.a)]
-    told += [line for metric in metrics for line in _recomputed(other, metric, metric.b)]
-    return Comparison(one.record.id, other.record.id, one.record.dataset, one.record.split, tuple(metrics), tuple(told))
+    found = Same().compare(a, b)
+    if not found.metrics:
+        both = [f"{path} has {', '.join(RunRecord.read(path).metrics)}" for path in (a, b)]
+        said = "; both must have one metric in common that their predictions can be compared by"
+        raise UserError(f"{'; '.join(both)}{said}")
+    return found
 
 
 class Same:
-    """Compares records about the same people, who are read once."""
+    """Compares records about the same people, who are read once; the first call says whom all later ones are about."""
 
     def __init__(self) -> None:
         self._people: list[Person] | None = None
         self._truth: Truth | None = None
+        self._resampled: dict[Path, ResampledAP] = {}
 
-    def differences(self, a: Path, b: Path) -> dict[str, MetricDifference]:
-        """Compare two records by every metric that their predictions give; errors as `compare`.
-
-        The first call says whom all later ones are about.
-        """
+    def compare(self, a: Path, b: Path) -> Comparison:
+        """Compare two records by every metric that their predictions give, if any; other errors as `compare`."""
         one, other = Side.read(a), Side.read(b)
         require_same_people(one, other)
-        return {metric.metric: metric for metric in self.of(one, other)}
+        metrics = self._of(one, other)
+        left = set(one.record.metrics) & set(other.record.metrics) - {metric.metric for metric in metrics}
+        told = [f"{name}: not compared, the stored predictions do not give it" for name in sorted(left)]
+        told += _unlike(one.record, other.record)
+        told += [line for metric in metrics for line in _recomputed(one, metric, metric.a)]
+        told += [line for metric in metrics for line in _recomputed(other, metric, metric.b)]
+        tested = one.record.dataset, one.record.split
+        return Comparison(one.record.id, other.record.id, *tested, tuple(metrics), tuple(told))
 
-    def of(self, one: Side, other: Side) -> list[MetricDifference]:
+    def _of(self, one: Side, other: Side) -> list[MetricDifference]:
         """Compare two sides by what both have."""
         several = DATASETS[one.record.dataset].people == "multi"
         names = [name for name in one.record.metrics if name in other.record.metrics and name in PROTOCOLS]
@@ -146,15 +145,20 @@ class Same:
     def _of_images(self, one: Side, other: Side, names: Sequence[str]) -> list[MetricDifference]:
         """Compare by the numbers of OKS-AP."""
         ranked = [p.id for p in map(lookup, names) if isinstance(p, PeopleProtocol) and p.family == "oks-ap"]
-        dataset, limit = one.record.dataset, one.tested_on["test limit"]
-        entry = DATASETS[dataset]
+        limit, entry = one.tested_on["test limit"], DATASETS[one.record.dataset]
         if not ranked or entry.annotation_file is None:
             return []
         if limit is not None:
             raise UserError(f"{one.path}: AP of the first {limit} images only; compare records of the whole split")
-        truth = self._truth = self._truth or read_official(dataset, one.split, data_root())
-        a, b = (read_results(side.predictions(), truth, category=entry.category) for side in (one, other))
-        return ap_differences(ranked, truth, a, b, entry.skeleton.sigmas)
+        return ap_differences(ranked, self._ap(one), self._ap(other))
+
+    def _ap(self, side: Side) -> ResampledAP:
+        if side.path not in self._resampled:
+            dataset, entry = side.record.dataset, DATASETS[side.record.dataset]
+            truth = self._truth = self._truth or read_official(dataset, side.split, data_root())
+            found = read_results(side.predictions(), truth, category=entry.category)
+            self._resampled[side.path] = resample_ap(truth, found, entry.skeleton.sigmas)
+        return self._resampled[side.path]
 
 
 def require_same_people(one: Side, other: Side) -> None:

@@ -21,10 +21,7 @@ PREVIEWED = 49  # samples of a contact sheet
 
 def preview(dataset: str, split: str, path: Path, *, root: Path | None, joints: bool) -> None:
     """Write a contact sheet of samples evenly spaced through a split."""
-    if path.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise UserError(f"--preview {path}: a name that ends in .png or .jpg expected")
-    if not path.parent.is_dir():
-        raise UserError(f"--preview {path}: there is no folder {path.parent}; make it first")
+    draw.require_picture_path(path, "--preview")
     entry = DATASETS.under(root)[dataset]
     samples = entry.read(split, root or data_root(), ReadOptions())
     shown = np.linspace(0, len(samples) - 1, min(PREVIEWED, len(samples))).astype(int)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import UserError
 from bench.record import atomically
 from data.types import FloatArray, Person, PoseSample, Skeleton, UInt8Array, apply_affine
 from data.views import Look, PersonCrop, View, WholeImage
@@ -154,6 +155,14 @@ def titles(names: Sequence[str], width: int) -> UInt8Array:
         place = (i * width // len(names) + 4, TITLE_HEIGHT - 7)
         cv2.putText(strip, name, place, cv2.FONT_HERSHEY_SIMPLEX, TITLE_SCALE, (235, 235, 235), 1, cv2.LINE_AA)
     return strip
+
+
+def require_picture_path(path: Path, option: str) -> None:
+    """Raise UserError where no picture can be written, naming the option of the command."""
+    if path.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        raise UserError(f"{option} {path}: a name that ends in .png or .jpg expected")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it first")
 
 
 def write_picture(path: Path, picture: UInt8Array) -> None:

@@ -154,6 +154,12 @@ def _add_tools(add: Add) -> None:
     data.add_argument("--root", type=Path, metavar="DIR", help="folder of all data sets; $POSE_DATA by default")
     data.add_argument("--from", dest="source", type=Path, metavar="PATH", help="a folder or archive to bring it from")
     data.add_argument("--preview", type=Path, metavar="FILE", help="write a contact sheet (.png or .jpg) instead")
+    data.add_argument(
+        "--duplicates",
+        action="store_true",
+        help="list training images that look like test images; with --preview, draw",
+    )
+    data.add_argument("--bits", type=int, metavar="N", help="of 256 in which duplicates may differ; 60 by default")
     data.add_argument("--split", default="train", help="what the sheet shows; %(default)s")
     data.add_argument("--no-joints", action="store_true", help="leave the joints out of the sheet")
     speed = add("speed", "images/s of loading, training and testing, beside a bare PyTorch loop")

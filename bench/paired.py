@@ -99,52 +99,63 @@ def _contributions(gains: FloatArray, counted: FloatArray, total: Total) -> Floa
     return np.asarray(gains @ weights)
 
 
-def ap_differences(
-    metrics: Sequence[str], truth: Truth, a: Results, b: Results, sigmas: Sequence[float]
-) -> list[MetricDifference]:
-    """Compare two sets of found people by OKS-AP, drawing the same images for both.
+@dataclass(frozen=True, eq=False)
+class ResampledAP:
+    """The numbers of OKS-AP of one set of found people, of all images and of resamples of them."""
+
+    whole: AveragePrecision
+    drawn: dict[str, FloatArray]  # (R,) by metric id; NaN where a draw has nobody to find
+
+
+def resample_ap(truth: Truth, found: Results, sigmas: Sequence[float]) -> ResampledAP:
+    """Score resampled images; the same truth draws the same images, whoever was found.
+
+    Args:
+        truth: true people of I images.
+        found: found people of the same images.
+        sigmas: (K,) OKS constants.
+    """
+    whole = evaluate(truth, found, sigmas=sigmas, keep_matches=True)
+    if whole.matches is None:
+        raise ValueError("no matches kept; the intervals need them")
+    score, names = whole.matches.values, list(whole.values)
+
+    def numbers(drawn: FloatArray) -> FloatArray:
+        scored = [score(times.astype(np.int64)) for times in drawn]
+        return np.array([[one.get(name, np.nan) for name in names] for one in scored])
+
+    values = bootstrap(numbers, np.ones(whole.images, np.int64), resamples=AP_RESAMPLES)
+    return ResampledAP(whole, dict(zip(names, values.T, strict=True)))
+
+
+def ap_differences(metrics: Sequence[str], one: ResampledAP, other: ResampledAP) -> list[MetricDifference]:
+    """Compare two sets of found people by OKS-AP, over the same draws of images.
 
     Args:
         metrics: ids, those of the ten numbers.
-        truth: true people of I images.
-        a: found people of the same images.
-        b: the same, of the other method.
-        sigmas: (K,) OKS constants.
+        one: what `resample_ap` gives.
+        other: the same, of the other method and the same truth.
 
     Returns:
         One for each id that the truth allows; ``n`` counts the people to find.
     """
-    one, other = (evaluate(truth, found, sigmas=sigmas, keep_matches=True) for found in (a, b))
-    names = [name for name in metrics if name in one.values and name in other.values]
-
-    def gains(drawn: FloatArray) -> FloatArray:
-        return np.array([_gains(one, other, names, times) for times in drawn])
-
-    values = bootstrap(gains, np.ones(one.images, np.int64), resamples=AP_RESAMPLES)
+    a, b = one.whole, other.whole
     made = []
-    for name, column in zip(names, values.T, strict=True):
-        known, protocol = column[np.isfinite(column)], lookup(name)
-        low, high = interval(known, one.images)
+    for name in (name for name in metrics if name in a.values and name in b.values):
+        gains, protocol = other.drawn[name] - one.drawn[name], lookup(name)
+        known = gains[np.isfinite(gains)]
+        low, high = interval(known, a.images)
         made.append(
             MetricDifference(
                 metric=name,
                 unit=protocol.unit,
                 higher_is_better=protocol.higher_is_better,
-                a=one.values[name],
-                b=other.values[name],
-                difference=other.values[name] - one.values[name],
+                a=a.values[name],
+                b=b.values[name],
+                difference=b.values[name] - a.values[name],
                 ci95=(float(low), float(high)),
-                p=interval_p(known, one.images),
-                n=one.people,
+                p=interval_p(known, a.images),
+                n=a.people,
             )
         )
     return made
-
-
-def _gains(one: AveragePrecision, other: AveragePrecision, names: Sequence[str], times: FloatArray) -> list[float]:
-    """Return b - a with image i taken ``times[i]`` times; NaN where such a draw has nobody to find."""
-    if one.matches is None or other.matches is None:
-        raise ValueError("no matches kept; the intervals need them")
-    counts = times.astype(np.int64)
-    before, after = one.matches.values(counts), other.matches.values(counts)
-    return [after.get(name, np.nan) - before.get(name, np.nan) for name in names]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.errors import UserError, one_line
+from bench.errors import one_line
+from bench.report.differences import Reader, seed_pairs
 from bench.report.records import Entry
 from bench.report.rows import Row, Table
 
@@ -52,7 +53,7 @@ def find_best(table: Table, compare: Compare | None = None) -> dict[str, Best]:
     Returns:
         A verdict for each column with at least two rows.
     """
-    compare = compare or _Reader(table)
+    compare = compare or Reader(table).metrics
     found = {}
     for protocol in table.protocols:
         row = table.best(protocol)
@@ -68,7 +69,7 @@ def _test(protocol: str, row: Row, others: list[Row], compare: Compare) -> Best:
         return Best(row, None, "rules of different versions")
     largest = 0.0
     for other in others:
-        for a, b in _pairs(other, row):
+        for a, b in seed_pairs(other, row):
             try:
                 difference = compare(a, b).get(protocol)
             except Exception as error:
@@ -80,33 +81,3 @@ def _test(protocol: str, row: Row, others: list[Row], compare: Compare) -> Best:
             gain = difference.difference if difference.higher_is_better else -difference.difference
             largest = max(largest, difference.p if gain > 0 else 1.0)
     return Best(row, largest)
-
-
-def _pairs(one: Row, other: Row) -> list[tuple[Entry, Entry]]:
-    shared = set(one.seeds) & set(other.seeds)
-    pairs = [(a, b) for a in one.entries for b in other.entries]
-    return [(a, b) for a, b in pairs if not shared or a.record.seed == b.record.seed]
-
-
-class _Reader:
-    """Compares records of one table; its people are read once, and only where all predictions are there."""
-
-    def __init__(self, table: Table) -> None:
-        self.entries = [entry for row in table.rows for entry in row.entries]
-        self.known: dict[tuple[str, str], Mapping[str, MetricDifference]] = {}
-        self.paired: Compare | None = None
-        self.missing = [entry.record.id for entry in self.entries if not entry.predictions.is_file()]
-
-    def __call__(self, a: Entry, b: Entry) -> Mapping[str, MetricDifference]:
-        if self.missing:
-            more = f" and of {len(self.missing) - 1} more" if len(self.missing) > 1 else ""
-            raise UserError(f"the predictions of {self.missing[0]}{more} are not beside their record")
-        if self.paired is None:
-            from bench.compare import Same
-
-            same = Same()
-            self.paired = lambda one, other: same.differences(one.path, other.path)
-        key = (a.record.id, b.record.id)
-        if key not in self.known:
-            self.known[key] = self.paired(a, b)
-        return self.known[key]

@@ -10,6 +10,7 @@ from bench.errors import UserError
 from bench.record import atomically
 from bench.report import tables as laid_out
 from bench.report.best import Best, find_best
+from bench.report.differences import Paired, Reader, differences
 from bench.report.published import Line, departures, read_published, reproduce
 from bench.report.records import Entry, read_records
 from bench.report.rows import Table, make_tables
@@ -26,6 +27,7 @@ class Report:
     departures: Mapping[str, str]
     unused: int  # published numbers without a run
     faults: tuple[str, ...]  # files that are no records
+    pairs: tuple[Sequence[Paired], ...] = ()  # of each table, row against row
 
 
 def gather(folder: Path) -> Report:
@@ -34,9 +36,16 @@ def gather(folder: Path) -> Report:
     tables, published = make_tables(entries), read_published()
     lines = reproduce(tables, published)
     shown = sum((line.paper is not None) + (line.repository is not None) for line in lines)
-    verdicts = tuple(find_best(table) for table in tables)
+    readers = [Reader(table) for table in tables]
     return Report(
-        tuple(entries), tuple(tables), verdicts, tuple(lines), departures(), len(published) - shown, tuple(faults)
+        entries=tuple(entries),
+        tables=tuple(tables),
+        verdicts=tuple(find_best(table, reader.metrics) for table, reader in zip(tables, readers, strict=True)),
+        lines=tuple(lines),
+        departures=departures(),
+        unused=len(published) - shown,
+        faults=tuple(faults),
+        pairs=tuple(differences(table, reader) for table, reader in zip(tables, readers, strict=True)),
     )
 
 
@@ -50,7 +59,7 @@ def write(report: Report, folder: Path) -> list[Path]:
         raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder with --out") from error
     r = report
     texts = {
-        "table.md": laid_out.markdown(r.tables, r.verdicts, r.lines, dict(r.departures), r.unused),
+        "table.md": laid_out.markdown(r.tables, r.verdicts, r.lines, dict(r.departures), r.unused, r.pairs),
         "table.tex": laid_out.latex(r.tables, r.verdicts, r.lines),
         "table.csv": laid_out.comma_separated(r.tables, r.verdicts),
         "reproducibility.csv": laid_out.reproduction_csv(r.lines),

@@ -144,7 +144,7 @@ function sortBy(button) {
 function filterRows() {
   const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0, all = 0;
-  document.querySelectorAll("#leaderboard tbody tr, #published tbody tr, #runs > details").forEach((row) => {
+  document.querySelectorAll("#leaderboard tbody tr, #differences tbody tr, #published tbody tr, #runs > details").forEach((row) => {
     const text = (row.dataset.text || row.textContent).toLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
     if (row.closest("#leaderboard")) { all += 1; shown += !row.hidden; }
@@ -153,6 +153,8 @@ function filterRows() {
 }
 
 DATA.tables.forEach((table, i) => byId("which").append(option(String(i), table.title)));
+const most = Math.max(...DATA.tables.map((table) => table.rows.length));
+byId("which").value = String(DATA.tables.findIndex((table) => table.rows.length === most));  // most to see first
 Object.entries(COSTS).forEach(([id, text]) => byId("cost").append(option(id, text)));
 fillProtocols();
 byId("which").addEventListener("change", () => { fillProtocols(); drawSeen(); });

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.report import differences
 from bench.report import page_parts as parts
 from bench.report.chart_data import charts
 from bench.report.gallery import gallery
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SECTIONS = {
     "leaderboard": "Leaderboard",
+    "differences": "Differences",
     "charts": "Charts",
     "gallery": "People",
     "published": "Papers",
@@ -38,6 +40,7 @@ def page(report: Report) -> str:
         _header(report, warnings(report)),
         "<main id='main'>",
         _section("leaderboard", parts.leaderboard(report.tables, report.verdicts)),
+        _section("differences", differences.section(report.tables, report.pairs or [()] * len(report.tables))),
         _section("charts", parts.charts_section()),
         _section("gallery", parts.gallery_section([(table.title, gallery(table)) for table in report.tables])),
         _section("published", parts.published_section(report.lines, report.unused)),

@@ -30,7 +30,7 @@ Verdicts = Mapping[str, Best]
 def leaderboard(tables: Sequence[Table], verdicts: Sequence[Verdicts]) -> str:
     """Lay out every table; the script makes it sort and filter."""
     controls = (
-        "<div class='controls'><label>Filter rows, papers and runs<input id='filter' type='search' "
+        "<div class='controls'><label>Filter rows, differences, papers and runs<input id='filter' type='search' "
         "placeholder='such as hrnet lsp' autocomplete='off'></label>"
         "<span id='shown' class='soft' role='status'></span></div>"
     )

@@ -6,7 +6,9 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from bench.report import differences
 from bench.report.best import ALPHA, Best
+from bench.report.differences import Paired
 from bench.report.published import Line, Published, departure
 from bench.report.rows import Row, Table
 
@@ -75,7 +77,7 @@ def notes(table: Table, verdicts: Verdicts) -> list[str]:
 
 
 def markdown(tables: Sequence[Table], verdicts: Sequence[Verdicts], lines: Sequence[Line], deviations: dict[str, str],
-             unused: int) -> str:  # fmt: skip
+             unused: int, pairs: Sequence[Sequence[Paired]] = ()) -> str:  # fmt: skip
     """Write everything as Markdown.
 
     Args:
@@ -84,16 +86,17 @@ def markdown(tables: Sequence[Table], verdicts: Sequence[Verdicts], lines: Seque
         lines: of the reproducibility table.
         deviations: what departs from each paper, by title.
         unused: published numbers that nothing here can be set beside.
+        pairs: row against row, of each table.
     """
     parts = ["# Results", ""]
-    for table, best in zip(tables, verdicts, strict=True):
+    for table, best, paired in zip(tables, verdicts, pairs or [()] * len(tables), strict=True):
         names = [f"{name} ({table.unit(name)})" for name in table.protocols]
         rows = []
         for row in table.rows:
             cells = [f"**{value(row, n)}**" if bold(row, n, best) else value(row, n) for n in table.protocols]
             rows.append([row.label, str(len(row.entries)), *cells, *costs(row)])
         parts += [f"## {table.title}", "", *_pipe(["method", "seeds", *names, *COSTS], rows), ""]
-        parts += [f"- {note}" for note in notes(table, best)] + [""]
+        parts += [f"- {note}" for note in notes(table, best)] + ["", *differences.markdown(paired)]
     return "\n".join([*parts, *_markdown_lines(lines, deviations, unused)])
 
 

@@ -9,7 +9,7 @@ from scipy import stats as reference
 from bench.metrics.coco_ap import evaluate
 from bench.metrics.coco_truth import results_from_coco, truth_from_coco
 from bench.metrics.protocols import lookup
-from bench.paired import ap_differences, difference
+from bench.paired import ap_differences, difference, resample_ap
 from data.skeletons import COCO17, LSP14, MPII16
 from data.types import Person
 from tests.bench import coco_scenes as scenes
@@ -71,9 +71,13 @@ def results(misplaced):
     return results_from_coco([scenes.found(i, 180.0 if i in misplaced else 100.0, 0.9) for i in range(1, 21)], TRUTH)
 
 
+def compared(metrics, *found):
+    return ap_differences(metrics, *(resample_ap(TRUTH, one, COCO17.sigmas) for one in found))
+
+
 def test_ap_of_two_methods_differs_by_the_images_that_differ():
     one, other = results(range(1, 11)), results(range(1, 3))
-    (ap, ar) = ap_differences(["ap", "ar"], TRUTH, one, other, COCO17.sigmas)
+    (ap, ar) = compared(["ap", "ar"], one, other)
     values = [evaluate(TRUTH, found).values["ap"] for found in (one, other)]
     assert (ap.a, ap.b, ap.n) == (*values, IMAGES)
     assert ap.difference == pytest.approx(values[1] - values[0])
@@ -85,11 +89,11 @@ def test_ap_of_two_methods_differs_by_the_images_that_differ():
 
 
 def test_ap_of_a_method_does_not_differ_from_itself():
-    (ap,) = ap_differences(["ap", "mpii-ap"], TRUTH, results([3]), results([3]), COCO17.sigmas)
+    (ap,) = compared(["ap", "mpii-ap"], results([3]), results([3]))
     assert (ap.metric, ap.difference, ap.ci95, ap.p) == ("ap", 0, (0, 0), 1)
 
 
 def test_one_image_that_differs_is_no_evidence():
-    (ar,) = ap_differences(["ar"], TRUTH, results([]), results([3]), COCO17.sigmas)
+    (ar,) = compared(["ar"], results([]), results([3]))
     assert ar.difference == pytest.approx(-5)
     assert ar.p > 0.2
