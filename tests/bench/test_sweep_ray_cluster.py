@@ -105,7 +105,7 @@ def words(pid):
 
 
 def in_the_middle(raylet, out, process):
-    """Wait until a node is training and has a checkpoint; return the seed that it trains."""
+    """Wait until a node is training and has a checkpoint; return the folder of its cell."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         for given in map(words, descendants(raylet)):
