@@ -158,8 +158,7 @@ class Tracker:
             logger.say(f"W&B: {_one_line(error)}")
             _shut_down()
         last = Path(str(self.info.path))
-        folders = [last] if self.anew else _left(last)
-        logger.say(f"W&B: to upload this run: wandb sync {shlex.join(str(folder) for folder in folders)}")
+        logger.say(f"W&B: to upload this run: {_sync([last] if self.anew else _left(last))}")
 
 
 def wandb_id(cell: str) -> str:
@@ -207,6 +206,12 @@ def _left(last: Path) -> list[Path]:
     files = [path for path in last.parent.glob(f"*run-*/{stem}") if not path.with_suffix(".wandb.synced").exists()]
     begun = {path.parent for path in files if any((path.parent / "files").glob("*"))}
     return sorted(begun | {last}, key=lambda folder: folder.name.removeprefix("offline-"))
+
+
+def _sync(folders: Sequence[Path]) -> str:
+    """Return the command that uploads them; W&B passes over folders of online runs unless told otherwise."""
+    late = any(not folder.name.startswith("offline-") for folder in folders)
+    return shlex.join(["wandb", "sync", *(["--no-skip-online"] if late else []), *map(str, folders)])
 
 
 def _shut_down() -> None:

@@ -220,7 +220,7 @@ def test_a_server_that_goes_away_does_not_hold_up_the_end(server, clean, tmp_pat
     server.shutdown()
     server.server_close()
     run.finish({"pckh": 77.625})
-    assert len(said) == 2 and said[1].endswith(f"wandb sync {run.info.path}")
+    assert len(said) == 2 and said[1].endswith(f"wandb sync --no-skip-online {run.info.path}")
 
 
 @pytest.mark.parametrize("anew", [False, True])
@@ -243,7 +243,9 @@ def test_the_last_line_names_what_earlier_processes_left_unless_the_curves_begin
     said: list[str] = []
     run = start("offline", tmp_path, said, anew=anew)
     run.finish({})
-    named = said[-1].split("wandb sync ")[1].split()
+    command = said[-1].split("wandb sync ")[1]
+    assert command.startswith("--no-skip-online ") is not anew
+    named = command.removeprefix("--no-skip-online ").split()
     earlier = [f"run-20260101_000000-{wandb_id('c')}", f"offline-run-20260102_000000-{wandb_id('c')}"]
     assert [Path(name).name for name in named] == [*([] if anew else earlier), Path(run.info.path).name]
 
