@@ -9,7 +9,6 @@ import data
 from bench.record import artefact
 from bench.report import differences
 from bench.report.build import gather
-from bench.report.page import page
 from bench.report.tables import markdown
 from data.types import PoseSample
 from tests.bench.test_compare import FAR, person
@@ -55,7 +54,7 @@ def test_table_and_page_show_the_pairs(report):
     text = markdown(report.tables, report.verdicts, (), {}, 0, report.pairs)
     row = next(line for line in text.splitlines() if line.startswith("| cpm small | hrnet small |"))
     assert row.split(" | ")[2:5] == ["100.0", "70.0", "+30.0"] and row.endswith("| 0.25 | 10 |")
-    shown = page(report).split("<section id='differences'")[1].split("</section>")[0]
+    shown = differences.section(report.tables, report.pairs)
     assert shown.count("<tr data-text=") == 3 and "p 0.25</td>" in shown
 
 
