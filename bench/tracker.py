@@ -148,17 +148,18 @@ class Tracker:
         if self.logger is None:
             return
         logger, self.logger = self.logger, None
+        last = Path(str(self.info.path))
+        folders = [last] if self.anew else _left(last)
         with logger.guard():
             logger.experiment.summary.update(dict(summary))
         try:
             logger.experiment.finish()
-            if self.info.mode == "online":
+            if self.info.mode == "online" and folders == [last]:  # no killed process that took its last lines along
                 return
         except Exception as error:
             logger.say(f"W&B: {_one_line(error)}")
             _shut_down()
-        last = Path(str(self.info.path))
-        logger.say(f"W&B: to upload this run: {_sync([last] if self.anew else _left(last))}")
+        logger.say(f"W&B: to upload this run: {_sync(folders)}")
 
 
 def wandb_id(cell: str) -> str:
