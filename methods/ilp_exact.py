@@ -20,6 +20,7 @@ from methods.ilp_greedy import Answer, Clusters, greedy, joined_pairs, local_sea
 from methods.ilp_relaxation import Relaxation
 
 PROVEN = 1e-6  # an answer this near to its bound is optimal
+LEAST_SHARE = 0.2  # of the time that is left, for the smallest part
 IMPROVING = 0.1  # share of the time that is kept for improving an answer without proof
 RISE = 1e-6  # of the bound, for slack rows to be dropped
 
@@ -51,9 +52,9 @@ def optimise(problem: Problem, *, transitivity: bool, until: float) -> Outcome:
         inside = np.flatnonzero(np.isin(small.candidate, candidates))
         part = _renumbered(small.only(inside), candidates)
         now = time.perf_counter()
-        later = sum(len(p) ** 2 for p in parts[number:])
-        share = until if np.isinf(until) else now + max(until - now, 0) * len(candidates) ** 2 / later
-        found = _Search(part, transitivity=transitivity, until=share).run()
+        part_of_time = max(LEAST_SHARE, len(candidates) ** 2 / sum(len(p) ** 2 for p in parts[number:]))
+        limit = until if np.isinf(until) else now + max(until - now, 0) * part_of_time
+        found = _Search(part, transitivity=transitivity, until=limit).run()
         chosen[candidates] = np.where(found.chosen >= 0, states[inside[found.chosen]], -1)
         joined[np.ix_(candidates, candidates)] = found.joined
         value, bound, rounds = value + found.value, bound + found.bound, max(rounds, found.rounds)

@@ -136,12 +136,11 @@ def test_a_candidate_has_one_class_however_many_rows_have_been_dropped(mode):
     """Rows of uniqueness are slack at first; were they dropped with the others, nothing would bring them back."""
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        problem = build(rng.random((14, 3)), rng.random((14, 14, 3, 3)), single=mode == "single")
+        problem = build(rng.random((9, 3)), rng.random((9, 9, 3, 3)), single=mode == "single")
         relaxation = Relaxation(problem, transitivity=True)
-        while True:
+        for _ in range(5):
             relaxation.solve(60)
             relaxation.drop_slack()
             kept = np.bincount(problem.candidate, relaxation.values[: relaxation.states])
             assert kept.max() <= 1 + 1e-6
-            if not relaxation.separate():
-                break
+            relaxation.separate()
