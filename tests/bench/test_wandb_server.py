@@ -203,7 +203,8 @@ def test_a_wrong_key_leaves_the_run_offline_and_the_right_one_uploads_it(server,
     undisturbed = cell(tmp_path / "calm", "disabled", method="mean_pose")
     assert undisturbed.end() == 0, undisturbed.said()
     record = same(tmp_path / "out", tmp_path / "calm")
-    assert record.wandb.mode == "offline" and door.refused and not door.asked and "401" in run.said()
+    assert record.wandb.mode == "offline" and door.refused and not door.asked
+    assert "invalid key" in run.said() or "401" in run.said()  # W&B words it either way
     assert not any(wrong.encode() in path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
     sync(run, server)
     mirrored(server, record)
@@ -233,8 +234,8 @@ def test_the_mirror_is_rebuilt_from_records_alone_and_twice_is_one_run(server, c
         record, _, curve = result(calm)
         mirrored(server, record)
         column = curve[0].index("val/pck@0.2")
-        expected = {(int(row[0]) - 1, pytest.approx(float(row[column]))) for row in curve[1:]}
-        assert sorted(server.curve(wandb_id(record.id), "val/pck@0.2")) == sorted(expected, key=lambda point: point[0])
+        points = sorted(server.curve(wandb_id(record.id), "val/pck@0.2"))
+        assert points == [(int(row[0]) - 1, pytest.approx(float(row[column]))) for row in curve[1:]]
 
 
 def report(results, out, url):
