@@ -123,7 +123,7 @@ def _test(arguments: argparse.Namespace) -> None:
     from bench.retest import retest
 
     a = arguments
-    path = retest(a.record, a.dataset, a.boxes, limit=a.limit, batch_size=a.batch_size, say=_say)
+    path = retest(a.record, a.dataset, a.boxes, a.dotted, limit=a.limit, batch_size=a.batch_size, say=_say)
     _show(path, as_json=a.json)
 
 
@@ -253,7 +253,7 @@ def main(words: Sequence[str]) -> int:
             parser.print_help()
             return 0
         arguments.dotted = dotted
-        if dotted and arguments.command not in {"run", "cost"}:
+        if dotted and arguments.command not in {"run", "cost", "test"}:
             raise UserError(
                 f"{arguments.command}: no option {dotted[0]} (see python -m bench {arguments.command} --help)"
             )

@@ -94,8 +94,8 @@ class Cell:
     def config(self) -> dict[str, Any]:
         """The resolved configuration as JSON has it."""
         groups = {"method": self.method_options, "data": self.data_options, "trainer": self.trainer}
-        plain: dict[str, Any] = {name: _plain(group) for name, group in groups.items()}
-        return {**plain, "convention": self.convention, "budget_seconds": self.budget}
+        resolved: dict[str, Any] = {name: plain(group) for name, group in groups.items()}
+        return {**resolved, "convention": self.convention, "budget_seconds": self.budget}
 
     @property
     def digest(self) -> str:
@@ -136,13 +136,14 @@ def _group(options: Namespace, name: str) -> dict[str, Any]:
     return dict(vars(options[name])) if name in options else {}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return an option's value as JSON has it."""
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return plain(asdict(value))
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 

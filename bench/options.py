@@ -100,7 +100,11 @@ def _add_evaluation(add: Add) -> None:
     score.add_argument(
         "--truth", type=Path, metavar="FILE", help="annotation file to use instead, for data in COCO's format"
     )
-    test = add("test", "test what a run has trained on another data set or with other boxes: a record of its own")
+    test = add(
+        "test",
+        "test what a run has trained on another data set, with other boxes or other options: a record of its own",
+        epilog="Options of the method that only the test uses follow by dotted names: --method.solver greedy",
+    )
     test.add_argument("record", type=Path, metavar="RECORD.json", help="of the run, its checkpoint beside it")
     test.add_argument("--dataset", metavar="D", help="of the same joints; that of the run by default")
     test.add_argument("--boxes", default="truth", help=BOXES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,11 +27,15 @@ Progress = Callable[[int, int], None]  # told how many of how many are done
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
-def load_method(path: Path) -> PoseMethod:
+def load_method(path: Path, changed: Mapping[str, object] | None = None) -> PoseMethod:
     """Rebuild a trained method from its checkpoint alone; nothing in the file is executed.
 
+    Args:
+        path: The checkpoint.
+        changed: Options of the method that take the place of the checkpoint's; they must leave the network as it is.
+
     Raises:
-        UserError: if the file is not a checkpoint of this suite, or of a method that is not here.
+        UserError: if the file is not a checkpoint of this suite, or of a method that is not here, or does not fit.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -46,10 +50,12 @@ def load_method(path: Path) -> PoseMethod:
         raise UserError(
             f"{path}: trained on {about['dataset']}, whose joints are not known here; put it under $POSE_DATA"
         )
-    method = METHODS[about["method"]](DATASETS[about["dataset"]].skeleton, **about["method_options"])
+    method = METHODS[about["method"]](DATASETS[about["dataset"]].skeleton, **{**about["method_options"], **(changed or {})})
     try:
         method.load_state_dict(state["state_dict"])
     except RuntimeError as error:
+        if changed:
+            raise UserError(f"{path}: does not fit {', '.join(changed)} as given; only options of the test") from error
         raise UserError(
             f"{path}: does not fit {about['method']} on today's {about['dataset']}; other joints?"
         ) from error

@@ -143,7 +143,7 @@ def _from_checkpoint(side: Side, say: Say) -> dict[str, float]:
     record, entry = side.record, DATASETS[side.record.dataset]
     if record.boxes != "truth" and not record.boxes.startswith("jitter:"):
         raise UserError(f"its boxes came from {record.boxes}, which the record names but does not hold")
-    method = load_method(stored_checkpoint(side.path, record))
+    method = load_method(stored_checkpoint(side.path, record), record.config.get("trained", {}).get("changed"))
     quieten()
     data = PoseDataModule(
         method.view,

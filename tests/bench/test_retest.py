@@ -11,6 +11,7 @@ from bench.errors import UserError
 from bench.record import RunRecord
 from bench.retest import retest
 from bench.run import Tracking, run
+from bench.verify import verify
 from tests.drawn_coco import birds
 
 FEW = ["--data.batch_size", "8", "--data.workers", "0", "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"]
@@ -74,3 +75,28 @@ def test_the_command_prints_the_record(trained, capsys):
     assert main(["test", str(trained), "--boxes", "jitter:0.1", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["boxes"] == "jitter:0.1" and document["metrics"]["ap"]["n"] == 6
+
+
+def test_an_option_of_the_test_is_changed_and_the_record_says_so(trained):
+    plain = RunRecord.read(retest(trained, None, "truth", limit=None, batch_size=4, say=silent))
+    words = ["--method.flip_test", "false", "--method.decoder=dark"]
+    path = retest(trained, None, "truth", words, limit=None, batch_size=4, say=silent)
+    other = RunRecord.read(path)
+    assert other.id != plain.id and other.config["trained"]["changed"] == {"flip_test": False, "decoder": "dark"}
+    assert (other.config["method"]["flip_test"], plain.config["method"]["flip_test"]) == (False, True)
+    assert other.predictions.sha256 != plain.predictions.sha256
+    assert verify(path).agrees, "its checkpoint is tested with the option too"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--method.width", "16"], "does not fit width as given"),
+        (["--data.batch_size", "3"], "a test takes options of the method alone"),
+        (["--method.flip_tset", "false"], "flip_test"),
+    ],
+)
+def test_an_option_that_no_test_can_have_is_one_line(trained, capsys, words, told):
+    assert main(["test", str(trained), *words]) == 2
+    out = capsys.readouterr().err.splitlines()
+    assert told in out[-1] and out[-1].startswith("error: ")
