@@ -31,7 +31,12 @@ def box_source(text: str, dataset: str) -> BoxSource:
     """
     path = Path(text)
     if text == "truth" or text.startswith("jitter:"):
-        return BoxSource.parse(text)
+        source = BoxSource.parse(text)
+        if source.doubles and DATASETS[dataset].people == "single":
+            raise UserError(
+                f"--boxes {text}: {dataset} has one person a sample, whom nobody finds twice; jitter:SIGMA expected"
+            )
+        return source
     if not path.is_file():
         raise DataError(f"--boxes {text}: expected truth, or jitter:SIGMA such as jitter:0.1, or a file that is there")
     entry = DATASETS[dataset]

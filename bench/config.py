@@ -282,7 +282,8 @@ def preset_names(method: str) -> list[str]:
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     leaves: dict[str, Any] = {}
     for key, value in tree.items():
-        leaves |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        nested = isinstance(value, dict) and prefix != "method."  # a method's option may be a mapping itself
+        leaves |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
     return leaves
 
 

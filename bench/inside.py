@@ -50,7 +50,8 @@ def _tile(batch: PoseBatch, b: int, panel: Panel, skeleton: Skeleton) -> UInt8Ar
     h, w = batch.images.shape[-2:]
     scale = TILE / max(h, w)
     size = (round(w * scale), round(h * scale))
-    picture = np.asarray(cv2.resize(batch.images[b].permute(1, 2, 0).cpu().numpy(), size), np.uint8)
+    images = batch.images if panel.images is None else panel.images
+    picture = np.asarray(cv2.resize(images[b].permute(1, 2, 0).cpu().numpy(), size), np.uint8)
     if panel.maps is not None:
         picture = _glow(picture, _array(panel.maps[b].amax(0)), size)
     if panel.arrows is not None:

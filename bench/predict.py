@@ -50,7 +50,9 @@ def load_method(path: Path, changed: Mapping[str, object] | None = None) -> Pose
         raise UserError(
             f"{path}: trained on {about['dataset']}, whose joints are not known here; put it under $POSE_DATA"
         )
-    method = METHODS[about["method"]](DATASETS[about["dataset"]].skeleton, **{**about["method_options"], **(changed or {})})
+    method = METHODS[about["method"]](
+        DATASETS[about["dataset"]].skeleton, **{**about["method_options"], **(changed or {})}
+    )
     try:
         method.load_state_dict(state["state_dict"])
     except RuntimeError as error:

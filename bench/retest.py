@@ -101,7 +101,12 @@ def _record(
 ) -> RunRecord:
     """Put the record together; only what the test makes differs from that of the run."""
     split = data.entry.stands_for("test")
-    tested: dict[str, object] = {"trained": trained.id, "dataset": data.dataset, "boxes": data.boxes.label, "test_limit": data.test_limit}
+    tested: dict[str, object] = {
+        "trained": trained.id,
+        "dataset": data.dataset,
+        "boxes": data.boxes.label,
+        "test_limit": data.test_limit,
+    }
     tested |= {"changed": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(tested, sort_keys=True).encode()).hexdigest()[:8]
     name = f"{trained.method}-{trained.preset}--{data.dataset}--s{trained.seed}--{digest}"

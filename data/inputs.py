@@ -18,7 +18,7 @@ from data.pixels import PixelStore
 from data.types import FloatArray, PoseBatch, PoseSample, Skeleton, apply_affine, compose_affine, invert_affine
 from data.views import Look, PersonCrop, View
 
-HALF_BODY = 0x4A1F  # names the random numbers of half bodies, so that the others stay as they are
+HALF_BODY, MOVED = 0x4A1F, 0x30BE  # name the random numbers of half bodies and moved boxes: the others stay as they are
 NO_EPOCH = -1  # the epoch of an input that is not augmented
 Key = tuple[int, int]  # epoch, position in the list of inputs
 
@@ -92,16 +92,16 @@ class Inputs(Dataset[PoseBatch]):
         """Cut, move and pad the inputs ``keys``: one warp an input, uint8."""
         h, w = self.view.size
         images = np.empty((len(keys), h, w, 3), np.uint8)
-        to_image, truths, affines = np.empty((len(keys), 2, 3)), [], []
+        to_image, truths, affines, looks = np.empty((len(keys), 2, 3)), [], [], []
         for b, (epoch, position) in enumerate(keys):
-            look, (affine, flip) = self.looks[position], self.geometry(epoch, position)
+            look, (affine, flip) = self.look(epoch, position), self.geometry(epoch, position)
             picture = self.store.load(look.sample)
             images[b] = cv2.warpAffine(picture, affine, (w, h), flags=cv2.INTER_LINEAR, borderValue=self.view.border)
             to_image[b] = invert_affine(affine)
             truths.append(self.truth(position, affine, flip=flip))
             affines.append(affine)
+            looks.append(look)
         joints, visible = _pad(truths)
-        looks = [self.looks[position] for _, position in keys]
         return PoseBatch(
             images=torch.from_numpy(images).permute(0, 3, 1, 2),  # channels_last without a copy
             joints=joints,
@@ -111,7 +111,14 @@ class Inputs(Dataset[PoseBatch]):
             people=tuple(self.view.truth(self.samples[look.sample], look) for look in looks),
             counted=self._counted(looks, affines),
             box_scores=torch.tensor([look.score for look in looks], dtype=torch.float32),
+            aims=torch.from_numpy(np.stack([self._aim(look) for look in looks])),
         )
+
+    def _aim(self, look: Look) -> FloatArray:
+        """Return the box (4,) that an input should show: that of its person, if nothing else is known."""
+        if look.aim is not None or look.person is None:
+            return look.box if look.aim is None else look.aim
+        return self.samples[look.sample].people[look.person].box
 
     def _counted(self, looks: Sequence[Look], affines: Sequence[FloatArray]) -> torch.Tensor | None:
         """Mark the pixels (B, h, w) that count; None where all do."""
@@ -123,12 +130,20 @@ class Inputs(Dataset[PoseBatch]):
 
     def geometry(self, epoch: int, position: int) -> tuple[FloatArray, bool]:
         """Return the affine original -> input pixels and whether it mirrors; the same for (seed, epoch, position)."""
-        look = self.looks[position]
+        affine = self.view.to_input(self.look(epoch, position))
         if epoch == NO_EPOCH:
-            return self.view.to_input(look), False
-        affine = self.view.to_input(self._halved(look, epoch, position) if self.augment.half_body else look)
+            return affine, False
         move, flip = self.augment.draw(np.random.default_rng((self.seed, epoch, position)), self.view.extent)
         return compose_affine(move, affine), flip
+
+    def look(self, epoch: int, position: int) -> Look:
+        """Return what an input looks at in an epoch; the same for (seed, epoch, position)."""
+        look = self.looks[position]
+        if epoch == NO_EPOCH:
+            return look
+        rng = np.random.default_rng((self.seed, epoch, position, MOVED))
+        look = self.view.moved(self.samples[look.sample], look, rng)
+        return self._halved(look, epoch, position) if self.augment.half_body else look
 
     def _halved(self, look: Look, epoch: int, position: int) -> Look:
         """Look at half a body, in the share of the inputs that the augmentation says."""
@@ -136,7 +151,7 @@ class Inputs(Dataset[PoseBatch]):
         if not isinstance(self.view, PersonCrop) or look.person is None or rng.random() >= self.augment.half_body:
             return look
         box = half_box(rng, self.samples[look.sample].people[look.person], self.skeleton)
-        return look if box is None else replace(look, box=self.view.unpadded(box))
+        return look if box is None else replace(look, box=self.view.unpadded(box), aim=self.view.unpadded(box))
 
     def truth(self, position: int, affine: FloatArray, *, flip: bool = False) -> tuple[FloatArray, FloatArray]:
         """Return the joints (P, K, 2) in input pixels and their visibility (P, K); a mirrored input swaps sides.

@@ -118,6 +118,7 @@ class PoseBatch:
     people: tuple[tuple[Person, ...], ...] = field(repr=False)  # (B) whom this input was asked to find
     counted: Tensor | None = None  # (B, h, w) bool, False where an ignored person is; None where nobody is ignored
     box_scores: Tensor | None = None  # (B,) of the boxes of crops; None where they have none
+    aims: Tensor | None = None  # (B, 4) x0, y0, x1, y1 in original pixels: the boxes that should have been looked at
 
     def to(self, device: torch.device, non_blocking: bool = False) -> PoseBatch:
         """Move the tensors; the truth stays on the CPU."""

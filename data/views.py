@@ -20,6 +20,7 @@ class Look:
     person: int | None  # None: everybody in the image; of a crop, somebody whom only its box tells
     box: FloatArray  # (4,) x0, y0, x1, y1 in original pixels
     score: float = 1.0  # of the box
+    aim: FloatArray | None = None  # (4,) the box that it should have been, where training moved it; None: the person's
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class View(ABC):
     def labelled(self, sample: PoseSample, look: Look) -> tuple[Person, ...]:
         """Return the people whose joints the batch holds, those of :meth:`truth` first."""
         return self.truth(sample, look)
+
+    def moved(self, sample: PoseSample, look: Look, rng: np.random.Generator) -> Look:
+        """Return what a training input looks at instead, drawn anew each epoch; the same, but for views that err."""
+        return look
 
     def ignored(self, sample: PoseSample) -> tuple[Person, ...]:
         """Return the people whose pixels do not count; a view of one person has none."""

@@ -1,6 +1,7 @@
 """The methods, by the name used on the command line and in every table."""
 
 from methods.adversarial_posenet import AdversarialPoseNet
+from methods.alphapose import AlphaPose
 from methods.base import PoseMethod
 from methods.cpm import CPM
 from methods.deepcut import DeepCut
@@ -16,6 +17,7 @@ from methods.tompson import Tompson
 
 METHODS: dict[str, type[PoseMethod]] = {
     "adversarial_posenet": AdversarialPoseNet,
+    "alphapose": AlphaPose,
     "cpm": CPM,
     "deepcut": DeepCut,
     "deeppose": DeepPose,
