@@ -22,7 +22,7 @@ from bench.errors import unknown
 from bench.metrics.ap_speed import compare_engines
 from bench.quiet import quieten
 from bench.record import atomically
-from bench.speed_grouping import grouping_ms
+from bench.speed_grouping import grouping_ms, pose_nms_ms
 from bench.speed_ilp import ProgramReport, draw_growth, measure_program
 from bench.speed_network import NetworkSpeed, measure_networks
 from bench.training import Clock, Reseed
@@ -71,6 +71,7 @@ class SpeedReport:
     networks: tuple[NetworkSpeed, ...]
     drawing: float  # single-person 256x256 pictures a second, with their truth, on one core
     grouping_ms: float  # of 10 people, by OpenPose's peaks, pairs and assembly, on one core
+    pose_nms_ms: float  # of 100 poses, by AlphaPose's NMS, on one core
     average_precision: dict[str, float]  # seconds of each evaluator on 5,000 drawn images, their ratio and difference
     program: ProgramReport  # DeepCut's, on realistic candidates
 
@@ -96,7 +97,7 @@ class SpeedReport:
         return table
 
     def lines(self) -> tuple[str, ...]:
-        """Say what drawing, grouping and average precision cost."""
+        """Say what drawing, grouping, pose NMS and average precision cost."""
         ap = self.average_precision
         drawn = f"drawing people: {self.drawing:.0f} pictures/s on one core"
         seconds = (
@@ -104,8 +105,9 @@ class SpeedReport:
         )
         problem = "AP of 5,000 images with 104,000 detections"
         grouped = f"grouping 10 people of maps of 46x82: {self.grouping_ms:.1f} ms"
+        merged = f"pose NMS of 100 poses of 17 joints: {self.pose_nms_ms:.1f} ms"
         compared = f"{problem}: {seconds}, largest difference {ap['difference']:g}"
-        return drawn, grouped, compared, *self.program.lines()
+        return drawn, grouped, merged, compared, *self.program.lines()
 
 
 def measure(
@@ -137,6 +139,7 @@ def measure(
         networks=tuple(networks),
         drawing=_drawing(),
         grouping_ms=grouping_ms(),
+        pose_nms_ms=pose_nms_ms(),
         average_precision=compare_engines(),
         program=measure_program(data_root(), say),
     )

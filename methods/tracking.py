@@ -212,12 +212,27 @@ def oks(past: Sequence[Tracked], found: Sequence[Tracked], sigmas: FloatArray) -
     code's suppression by OKS: the paper says neither.
     """
     carried, joints = np.stack([p.carried for p in past]), np.stack([p.joints for p in found])
-    squared = np.square(carried[:, None] - joints[None]).sum(-1)  # (P, N, K)
     both = np.stack([p.seen for p in past])[:, None] & np.stack([p.seen for p in found])[None]
     areas = [np.stack([p.box[2:] - p.box[:2] for p in people]).prod(-1) for people in (past, found)]
     area = np.maximum((areas[0][:, None] + areas[1][None]) / 2, 1.0)
-    near = np.where(both, np.exp(-squared / (2 * np.square(2 * sigmas) * area[..., None])), 0.0)
-    return np.asarray(near.sum(-1) / np.maximum(both.sum(-1), 1))
+    return keypoint_similarity(carried, joints, both, area, sigmas)
+
+
+def keypoint_similarity(
+    first: FloatArray, second: FloatArray, counted: NDArray[np.bool_], area: FloatArray, sigmas: FloatArray
+) -> FloatArray:
+    """Return OKS (P, N) of poses (P, K, 2) and (N, K, 2), 0 where no joint is counted.
+
+    Args:
+        first: Pixels.
+        second: Pixels; an infinite coordinate is as far away as can be.
+        counted: (P, N, K), or 1 for P or N where it is the same.
+        area: (P, N) square pixels, or 1 likewise.
+        sigmas: (K,) per-joint spread; variance is (2 sigma)^2 as in pycocotools.
+    """
+    squared = np.square(first[:, None] - second[None]).sum(-1)  # (P, N, K)
+    near = np.where(counted, np.exp(-squared / (2 * np.square(2 * sigmas) * area[..., None])), 0.0)
+    return np.asarray(near.sum(-1) / np.maximum(counted.sum(-1), 1))
 
 
 def match(similarity: FloatArray, least: float) -> list[tuple[int, int]]:
