@@ -15,12 +15,13 @@ from bench.config import Precision
 from bench.metrics.person import PersonMetric
 from bench.metrics.protocols import lookup
 from bench.metrics.values import PeopleProtocol
-from bench.predictions import coco_results
+from bench.predictions import by_image, coco_results
 from bench.record import Metric
 from bench.score_ap import average_precision, of_groups
 from bench.stages import Scores, StageScores
 from data.module import PoseDataModule
 from data.types import PoseBatch, PosePrediction, Skeleton
+from methods.base import PoseMethod
 
 
 class Evaluate(pl.Callback):
@@ -31,6 +32,8 @@ class Evaluate(pl.Callback):
         stages: the same for every stage of a method that has stages.
         predictions: one per test input, in the order of the split.
         image_ids: their images.
+        people: what counts: of data with several people an image, whom the method keeps of each image's; else the same.
+        people_ids: their images.
         test_images_per_second: inputs through loading and ``predict``, the first batch apart.
     """
 
@@ -46,6 +49,8 @@ class Evaluate(pl.Callback):
         self._stages = StageScores(protocols, skeleton)
         self.predictions: list[PosePrediction] = []
         self.image_ids: list[int] = []
+        self.people: list[PosePrediction] = []
+        self.people_ids: list[int] = []
         self.test_images_per_second = 0.0
 
     def _update(self, outputs: Any, batch: PoseBatch) -> None:
@@ -57,15 +62,23 @@ class Evaluate(pl.Callback):
         self.predictions += found
         self.image_ids += batch.image_ids
 
-    def _compute(self, data: PoseDataModule, split: str) -> dict[str, Metric]:
+    def _decide(self, data: PoseDataModule, method: pl.LightningModule) -> None:
+        """Ask the method once for each image whom it keeps."""
+        self.people, self.people_ids = self.predictions, self.image_ids
+        if data.entry.people == "multi" and isinstance(method, PoseMethod):
+            images = by_image(self.predictions, self.image_ids)
+            self.people, self.people_ids = [method.together(found) for found in images.values()], list(images)
+
+    def _compute(self, data: PoseDataModule, split: str, method: pl.LightningModule) -> dict[str, Metric]:
+        self._decide(data, method)
         values = {name: metric.compute() for name, metric in self.metrics.items()}
         for metric in self.metrics.values():
             metric.reset()
         if "oks-ap" in self.families:
-            found = coco_results(self.predictions, self.image_ids, data.entry.category)
+            found = coco_results(self.people, self.people_ids, data.entry.category)
             values |= average_precision(data, split, found)
         if "mpii-ap" in self.families:
-            values |= of_groups(data.inputs(split).samples, self.predictions, self.image_ids, data.entry.skeleton)
+            values |= of_groups(data.inputs(split).samples, self.people, self.people_ids, data.entry.skeleton)
         return {name: Metric.model_validate(values[name].to_dict()) for name in self.protocols if name in values}
 
     def _forget(self) -> None:
@@ -85,7 +98,7 @@ class Evaluate(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log a point of the learning curve."""
-        for name, metric in self._compute(_data(trainer), "val").items():
+        for name, metric in self._compute(_data(trainer), "val", pl_module).items():
             pl_module.log(f"val/{name}", torch.tensor(metric.value, dtype=torch.float32))
         self._forget()
 
@@ -114,7 +127,7 @@ class Evaluate(pl.Callback):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the numbers for the record."""
-        self.results = self._compute(_data(trainer), "test")
+        self.results = self._compute(_data(trainer), "test", pl_module)
         self.stages = self._stages.compute()
 
 

@@ -90,7 +90,7 @@ def record(parts: Parts, started: str, device: torch.device, wandb: Wandb) -> Ru
     network = network_cost(parts.method)
     parts.method.to(device)
     stem = runs / cell.id
-    saved = predictions.save(stem, cell.dataset, parts.evaluate.predictions, parts.evaluate.image_ids)
+    saved = predictions.save(stem, cell.dataset, parts.evaluate.people, parts.evaluate.people_ids)
     cost = Cost(
         parameters=network.parameters,
         gmacs=network.gmacs,

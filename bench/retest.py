@@ -110,7 +110,7 @@ def _record(
     tested |= {"changed": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(tested, sort_keys=True).encode()).hexdigest()[:8]
     name = f"{trained.method}-{trained.preset}--{data.dataset}--s{trained.seed}--{digest}"
-    saved = predictions.save(path.parent / name, data.dataset, evaluate.predictions, evaluate.image_ids)
+    saved = predictions.save(path.parent / name, data.dataset, evaluate.people, evaluate.people_ids)
     config = {
         **trained.config,
         "method": {**trained.config.get("method", {}), **changed},

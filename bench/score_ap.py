@@ -22,6 +22,7 @@ from bench.metrics.coco_truth import (
 )
 from bench.metrics.people import PeopleMetric
 from bench.metrics.protocols import MetricValue
+from bench.predictions import by_image
 from bench.stats import FloatArray, bootstrap, interval
 from data import DATASETS, coco_folder
 from data.module import PoseDataModule
@@ -147,15 +148,13 @@ def of_groups(
     samples: Sequence[PoseSample], predictions: Sequence[PosePrediction], image_ids: Sequence[int], skeleton: Skeleton
 ) -> dict[str, MetricValue]:
     """Score what was found by MPII's multi-person AP; each image is one group, however many inputs it was cut into."""
-    inputs: dict[int, list[PosePrediction]] = {}
-    for image_id, one in zip(image_ids, predictions, strict=True):
-        inputs.setdefault(image_id, []).append(one)
+    inputs = by_image(predictions, image_ids)
     metric, k = PeopleMetric("mpii-ap", skeleton), len(skeleton.joints)
     empty = PosePrediction(torch.zeros(0, k, 2), torch.zeros(0, k), torch.zeros(0))
     for sample in samples:
-        here = [empty, *inputs.get(sample.image_id, [])]
-        parts = ([getattr(one, name).double() for one in here] for name in ("joints", "joint_scores", "scores"))
-        metric.update([PosePrediction(*(torch.cat(part) for part in parts))], [sample.people])
+        here = inputs.get(sample.image_id, empty)
+        parts = (here.joints.double(), here.joint_scores.double(), here.scores.double())
+        metric.update([PosePrediction(*parts)], [sample.people])
     return {"mpii-ap": metric.compute()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -77,6 +78,13 @@ class Inputs(Dataset[PoseBatch]):
 
     def __len__(self) -> int:
         return len(self.looks)
+
+    def through(self, view: View, boxes: BoxSource, count: int) -> Inputs:
+        """Return ``count`` evenly spaced images as another view sees them, in other boxes; nothing is drawn again."""
+        other = copy.copy(self)
+        chosen = np.linspace(0, len(self.samples) - 1, min(count, len(self.samples))).round().astype(int)
+        other.view, other.looks = view, [look for look in view.looks(self.samples, boxes) if look.sample in set(chosen)]
+        return other
 
     def evenly(self, count: int | None, size: int) -> Iterator[PoseBatch]:
         """Yield ``count`` evenly spaced inputs, or all, unmoved and in batches of ``size``."""

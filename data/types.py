@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -148,6 +149,13 @@ class PosePrediction:
         """Bring the result to the host."""
         boxes = None if self.boxes is None else self.boxes.cpu()
         return PosePrediction(self.joints.cpu(), self.joint_scores.cpu(), self.scores.cpu(), boxes)
+
+
+def join_people(found: Sequence[PosePrediction]) -> PosePrediction:
+    """Put everybody together who was found in one image by one input or more; boxes only where all have some."""
+    boxes = [one.boxes for one in found if one.boxes is not None]
+    joints, scores, sums = (torch.cat([getattr(one, n) for one in found]) for n in ("joints", "joint_scores", "scores"))
+    return PosePrediction(joints, scores, sums, torch.cat(boxes) if len(boxes) == len(found) else None)
 
 
 def apply_affine(points: Any, affine: Any) -> Any:

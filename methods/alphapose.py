@@ -8,6 +8,7 @@ Parameters with MPII's joints: 25,434,112 of the hourglass of 8 stacks and 11,17
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,21 +23,25 @@ from data.detections import detections as read_detections
 from data.module import PoseDataModule
 from data.types import DataError, PoseBatch, PosePrediction, Skeleton, apply_affine
 from data.views import PersonCrop
-from methods import heatmaps, sppe
+from methods import heatmaps, pose_nms_fit, sppe
 from methods.base import PoseMethod
 from methods.images import normalise
 from methods.inside import Panel
+from methods.pose_nms import CAFFE, RELEASED, pose_nms
 from methods.pose_proposals import ProposalCrop, Proposals
 from methods.simplebaseline import Depth
 from methods.sstn import Localiser, corners, inverse, warp, warp_stacks
 
 RMS_DECAY = 0.99  # the authors' training code
+FITTED = replace(CAFFE, least=0.0)  # where the fit of the pose NMS begins, and its conventions; default
+DOUBLES = BoxSource(jitter=0.1, doubles=2)  # what it is fitted to without detections; default
 DROP = 0.2  # the learning rate's factor at each drop, as the hourglass's
 
 
 class AlphaPose(PoseMethod):
     """Top-down for boxes that err: an estimator between two spatial transformers that undo each other."""
 
+    nms_numbers: Tensor  # (4,) what was fitted
     copied: Tensor  # whether the frozen branch has its weights
     view: PersonCrop
     title: ClassVar[str] = "AlphaPose (RMPE)"
@@ -60,6 +65,8 @@ class AlphaPose(PoseMethod):
         detections: Path | None = None,
         atoms: int = 50,
         tau: float = 0.5,
+        nms: Literal["caffe", "alphapose", "mxnet", "fitted", "none"] = "caffe",
+        fit_images: int = 500,
         flip_test: bool = True,
         optimizer: Literal["rmsprop", "adam"] = "rmsprop",
         lr: float = 2.5e-4,
@@ -87,6 +94,10 @@ class AlphaPose(PoseMethod):
             atoms: Atomic poses, each with a Gaussian of its own; the paper has no number.
             tau: So many training inputs are whole people; the others a part of at least tau of their sides. The first
                 of the authors' generators; later ones have 0.7 and 0.85.
+            nms: Pose NMS: one of the released sets of parameters, or ``fitted`` to training images, in whose boxes
+                everybody is looked for three times (or in those of ``detections``): the first release's conventions,
+                and nobody dropped for a low score.
+            fit_images: Training images for that.
             flip_test: Average with the maps of the mirrored input; the paper says nothing of it.
             optimizer: The paper's is RMSprop.
             lr: Learning rate.
@@ -108,6 +119,8 @@ class AlphaPose(PoseMethod):
         self.view = PersonCrop(view.size, padding=padding, aligned=view.aligned)
         drawn = None if self.how == "none" else self.proposals
         self.train_view = ProposalCrop(view.size, padding=padding, aligned=view.aligned, proposals=drawn, tau=tau)
+        self.nms, self.fit_images = nms, fit_images
+        self.register_buffer("nms_numbers", torch.tensor(pose_nms_fit.numbers(FITTED), dtype=torch.float64))
         self.phase_ends, self.flip_test = phase_ends, flip_test
         self.optimizer, self.lr, self.lr_drops, self.localiser_rate = optimizer, lr, lr_drops, localiser_rate
         self.to(memory_format=torch.channels_last)
@@ -121,11 +134,8 @@ class AlphaPose(PoseMethod):
         self.estimator.before_fit(data)
         if self.how != "fitted":
             return
-        boxes, source = data.boxes.in_training(), self.detections
-        if source:
-            found = read_detections(read_json(source), source.name, data.entry.category)
-            boxes = BoxSource(found=found)
-        elif not boxes.jitter:
+        boxes = self._detected(data) or data.boxes.in_training()
+        if boxes == BoxSource():
             raise DataError(
                 "proposals fitted: to what? --method.detections FILE of the training images, or --boxes jitter:0.1"
             )
@@ -133,6 +143,40 @@ class AlphaPose(PoseMethod):
             raise DataError(
                 f"proposals fitted: no box of {boxes.label} is of anybody in the training images; another split?"
             )
+
+    def _detected(self, data: PoseDataModule) -> BoxSource | None:
+        """Read what a detector found in the training images; None where nothing is given."""
+        if self.detections is None:
+            return None
+        path = Path(self.detections)
+        return BoxSource(found=read_detections(read_json(path), path.name, data.entry.category))
+
+    def after_fit(self, data: PoseDataModule) -> None:
+        """Fit the pose NMS to training images, for the highest AP."""
+        if self.nms != "fitted":
+            return
+        inputs = data.inputs("train").through(self.view, self._detected(data) or DOUBLES, self.fit_images)
+        was_training, found = self.training, dict[int, list[PosePrediction]]()
+        self.eval()
+        for batch in inputs.evenly(None, data.batch_size):
+            with torch.inference_mode():
+                people = self.predict(batch.to(self.device))
+            for image, one in zip(batch.image_ids, people, strict=True):
+                found.setdefault(image, []).append(one.cpu())
+        truth = {sample.image_id: sample.people for sample in inputs.samples}
+        fitted = pose_nms_fit.fit_to_people(found, truth, self.skeleton.sigmas, FITTED)
+        self.nms_numbers.copy_(torch.tensor(pose_nms_fit.numbers(fitted), dtype=torch.float64))
+        self.train(was_training)
+
+    def together(self, people: PosePrediction) -> PosePrediction:
+        """Drop and merge doubles."""
+        if self.nms == "none":
+            return people
+        numbers = self.nms_numbers.tolist()
+        chosen = pose_nms_fit.with_numbers(FITTED, numbers) if self.nms == "fitted" else RELEASED[self.nms]
+        joints, sure, scores = (t.double().numpy() for t in (people.joints, people.joint_scores, people.scores))
+        kept = pose_nms(joints, sure, scores, chosen)
+        return PosePrediction(*map(torch.from_numpy, (kept.joints, kept.joint_scores, kept.scores)))
 
     def train(self, mode: bool = True) -> AlphaPose:
         """Train or test; the frozen branch always tests, its batch norms included."""
@@ -181,7 +225,7 @@ class AlphaPose(PoseMethod):
         terms = {"main": self._errors(maps, batch.joints[:, 0], batch.visible[:, 0])}
         if self.teaching and self.frozen is not None:
             maps = sppe.stacks_of(self.frozen, seen)
-            terms["parallel"] = self._errors(maps, self.centred(batch), batch.visible[:, 0])
+            terms["parallel"] = self._errors(maps, sppe.centred(batch, self.view), batch.visible[:, 0])
         return terms
 
     def _errors(self, maps: Tensor, joints: Tensor, visible: Tensor) -> Tensor:
@@ -189,24 +233,6 @@ class AlphaPose(PoseMethod):
         grid = self.estimator.grid
         targets, _ = self.estimator.encode(grid.cells(joints), visible, grid.size, self.estimator.sigma, stride=1)
         return torch.stack([F.mse_loss(stack, targets) for stack in maps]).sum()
-
-    def centred(self, batch: PoseBatch) -> Tensor:
-        """Return where the joints (B, K, 2) would be in a crop of the right box, turned and mirrored like this one.
-
-        In a crop of a part on purpose they are where they are.
-        """
-        if batch.aims is None:
-            return batch.joints[:, 0]
-        back = batch.to_image.double()
-        linear = torch.linalg.inv(back[:, :, :2])
-        turn = linear / linear.det().abs().sqrt()[:, None, None]
-        aims = batch.aims.to(back)
-        low, high = aims[:, :2], aims[:, 2:]
-        extent = back.new_tensor(self.view.extent)
-        scale = (extent / (high - low).clamp(min=1.0)).amin(1) / self.view.padding
-        joints = apply_affine(batch.joints[:, 0].double(), back) - (low + high)[:, None] / 2
-        found: Tensor = scale[:, None, None] * joints @ turn.transpose(1, 2) + extent / 2
-        return found.to(batch.joints.dtype)
 
     def on_train_batch_start(self, batch: PoseBatch, batch_idx: int) -> None:
         """Make the parallel branch a copy of what the estimator is by then."""

@@ -52,6 +52,13 @@ class PoseMethod(pl.LightningModule, ABC):
     def after_fit(self, data: PoseDataModule) -> None:
         """Fit what needs the trained network; keep it in buffers."""
 
+    def together(self, people: PosePrediction) -> PosePrediction:
+        """Decide among the people that all inputs of one image gave; as they are, but for methods that drop doubles.
+
+        Asked of data with several people an image, with the scores of boxes multiplied in.
+        """
+        return people
+
     def stages(self, batch: PoseBatch) -> dict[str, list[PosePrediction]]:
         """Return what would be the answer after each stage, by name, the last being that of :meth:`predict`.
 

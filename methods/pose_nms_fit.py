@@ -6,11 +6,12 @@ goes on until nothing changes. Which two, and in which steps, it does not say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from data.types import FloatArray
+from data.types import FloatArray, Person, PosePrediction, join_people
+from methods.oks_ap import average_precision
 from methods.pose_nms import PAPER, Kept, PoseNMS, pose_nms
 
 Found = tuple[FloatArray, FloatArray, FloatArray | None]  # joints (N, K, 2), joint scores (N, K), scores (N,) or None
@@ -50,26 +51,56 @@ def fit(
     """
     around = [None] * len(images) if boxes is None else boxes
 
-    def value(numbers: Numbers) -> float:
-        tried = _with(start, numbers)
-        return objective([pose_nms(*image, tried, box) for image, box in zip(images, around, strict=True)])
+    def value(tried: Numbers) -> float:
+        parameters = with_numbers(start, tried)
+        return objective([pose_nms(*image, parameters, box) for image, box in zip(images, around, strict=True)])
 
-    best: Numbers = (start.sigma1, start.sigma2, start.balance, start.eta)
+    best = numbers(start)
     history = [value(best)]
     for turn in range(rounds):
         highest, step = history[-1], STEP ** (0.5**turn)
         for first, second in PAIRS:
             centre = best
             for a, b in STEPS[1:]:
-                numbers = _times(_times(centre, first, step**a), second, step**b)
-                reached = value(numbers)
+                tried = _times(_times(centre, first, step**a), second, step**b)
+                reached = value(tried)
                 if reached > highest:
-                    best, highest = numbers, reached
+                    best, highest = tried, reached
         history.append(highest)
-    return Fitted(_with(start, best), tuple(history))
+    return Fitted(with_numbers(start, best), tuple(history))
 
 
-def _with(start: PoseNMS, numbers: Numbers) -> PoseNMS:
+def fit_to_people(
+    found: Mapping[int, Sequence[PosePrediction]],
+    truth: Mapping[int, Sequence[Person]],
+    sigmas: Sequence[float],
+    start: PoseNMS,
+) -> PoseNMS:
+    """Fit to the highest AP by OKS of what was found in some images, several inputs in each.
+
+    Args:
+        found: By image.
+        truth: Everybody in these images, and perhaps in others.
+        sigmas: (K,) OKS constants.
+        start: As in :func:`fit`.
+    """
+    people = [join_people(inputs) for inputs in found.values()]
+    images = [tuple(part.double().numpy() for part in (p.joints, p.joint_scores, p.scores)) for p in people]
+    true = [truth[image] for image in found]
+
+    def objective(kept: Sequence[Kept]) -> float:
+        return average_precision([(one.joints, one.scores) for one in kept], true, sigmas)
+
+    return fit([(j, s, total) for j, s, total in images], objective, start).parameters
+
+
+def numbers(parameters: PoseNMS) -> Numbers:
+    """Return what is fitted: sigma1, sigma2, lambda, eta."""
+    return parameters.sigma1, parameters.sigma2, parameters.balance, parameters.eta
+
+
+def with_numbers(start: PoseNMS, numbers: Sequence[float]) -> PoseNMS:
+    """Return parameters with other numbers, sigma1, sigma2, lambda, eta, and the same conventions."""
     sigma1, sigma2, balance, eta = numbers
     return replace(start, sigma1=sigma1, sigma2=sigma2, balance=balance, eta=eta)
 

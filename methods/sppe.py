@@ -6,9 +6,11 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from data.types import DataError, Skeleton
+from data.types import DataError, PoseBatch, Skeleton, apply_affine
+from data.views import PersonCrop
 from methods.hourglass import Hourglass
 from methods.hourglass_nets import StackedHourglass
 from methods.hrnet import HRNet
@@ -61,3 +63,20 @@ def stacks_of(estimator: Estimator, images: Tensor) -> Tensor:
     """
     maps: Tensor = estimator(images)
     return maps if maps.ndim == 5 else maps[None]
+
+
+def centred(batch: PoseBatch, view: PersonCrop) -> Tensor:
+    """Return where the joints (B, K, 2) would be in a crop of the right box, turned and mirrored like the input.
+
+    In an input that shows a part on purpose they are where they are.
+    """
+    if batch.aims is None:
+        return batch.joints[:, 0]
+    back, aims = batch.to_image.double(), batch.aims.to(batch.to_image.device).double()
+    linear = torch.linalg.inv(back[:, :, :2])
+    turn = linear / linear.det().abs().sqrt()[:, None, None]
+    low, high, extent = aims[:, :2], aims[:, 2:], back.new_tensor(view.extent)
+    scale = (extent / (high - low).clamp(min=1.0)).amin(1) / view.padding
+    joints = apply_affine(batch.joints[:, 0].double(), back) - (low + high)[:, None] / 2
+    found: Tensor = scale[:, None, None] * joints @ turn.transpose(1, 2) + extent / 2
+    return found.to(batch.joints.dtype)
