@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ class Curves(pl.Callback):
     """Collect what was logged at the end of each epoch.
 
     Attributes:
-        rows: one mapping an epoch: epoch, seconds, lr, and every logged number.
+        rows: one mapping an epoch: epoch, seconds, lr, the step that loggers were told, and every logged number.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -42,7 +43,14 @@ class Curves(pl.Callback):
         fresh = {k: v for k, v in trainer.callback_metrics.items() if self.validated or not k.startswith("val/")}
         logged, self.validated = {key: float(value) for key, value in fresh.items()}, False
         lr = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
-        self.rows.append({"epoch": trainer.current_epoch + 1, "seconds": self.clock.wall, "lr": lr, **logged})
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1  # Lightning keeps it to itself
+        own = {"epoch": trainer.current_epoch + 1, "seconds": self.clock.wall, "lr": lr, "step": step}
+        self.rows.append({**own, **logged})
+
+    @staticmethod
+    def logged(rows: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+        """Return of each row what loggers were told: all but the seconds and the learning rate."""
+        return [{name: value for name, value in row.items() if name not in ("seconds", "lr")} for row in rows]
 
     def write(self, folder: Path) -> Path | None:
         """Write ``curves.csv`` and ``curves.png``; return the figure, or None where nothing was trained."""

@@ -142,7 +142,6 @@ def _run(parts: Parts, tracking: Tracking) -> Path:
         config=_tracked(cell),
         folder=parts.folder,
         say=parts.say,
-        anew=not parts.keep.path.is_file(),  # nothing to go on from
     )
     trainer = _fit(parts, tracker)
     _test(parts)
@@ -197,7 +196,7 @@ def _fit(parts: Parts, tracker: Tracker) -> pl.Trainer:
         benchmark=torch.cuda.is_available(),
     )
     checkpoint = parts.keep.path if parts.keep.path.is_file() else None
-    if checkpoint and _restore_finished(parts, checkpoint):
+    if checkpoint and _restore(parts, checkpoint, tracker):
         return trainer
     if checkpoint is None:
         parts.method.before_fit(parts.data)
@@ -215,10 +214,11 @@ def _fit(parts: Parts, tracker: Tracker) -> pl.Trainer:
     return trainer
 
 
-def _restore_finished(parts: Parts, checkpoint: Path) -> bool:
-    """Take everything from the checkpoint of a training that was over; say whether it was."""
+def _restore(parts: Parts, checkpoint: Path, tracker: Tracker) -> bool:
+    """Mirror the epochs of a checkpoint; take everything from it if the training was over, and say whether it was."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     callbacks = state["callbacks"]
+    tracker.curve(parts.curves.logged(callbacks[parts.curves.state_key]["rows"]))
     if not callbacks[parts.keep.state_key]["finished"]:
         return False
     parts.method.load_state_dict(state["state_dict"])

@@ -87,19 +87,22 @@ class _GuardedLogger(WandbLogger):
 class Tracker:
     """One cell's W&B run: made by ``open``, given to the Trainer as ``logger``, closed by ``finish``.
 
-    No call raises because of W&B, asks a question, or waits for a server beyond the limits above. A resumed cell
-    continues its W&B run. Offline, each process leaves a folder of its own under the same id; `wandb sync` takes the
-    folders of one run together and uploads them in order of start time.
+    No call raises because of W&B, asks a question, or waits for a server beyond the limits above.
+
+    Each process writes the whole run: one that goes on from a checkpoint begins the W&B run again under the same id and
+    gives `curve` the epochs before it. What a killed process left is not relied on: W&B sends and writes its lines
+    every 15 s, so the last ones are nowhere, and `wandb sync` gives up all folders of a run when the first is empty.
+    W&B's `resume` goes on behind the last line sent, so an epoch that is trained again would be there twice; a run
+    that begins again is overwritten line by line, here with the same lines.
     """
 
     logger: _GuardedLogger | None  # a WandbLogger; None when disabled, and after finish
     info: TrackerInfo
-    anew: bool = False  # what earlier processes left is of other curves
 
     @classmethod
     def open(
         cls, mode: str, *, run_id: str, name: str, group: str, tags: Sequence[str], config: Mapping[str, object],
-        folder: Path, say: Callable[[str], None], anew: bool = False,
+        folder: Path, say: Callable[[str], None],
     ) -> Tracker:  # fmt: skip
         """Start the W&B run, or do without.
 
@@ -113,7 +116,6 @@ class Tracker:
             config: the resolved configuration; what JSON lacks is written as its str().
             folder: where W&B may create its folder `wandb`.
             say: prints one line for people.
-            anew: the curves begin again, over those that W&B may have; else they are continued.
         """
         asked = _asked(mode, say)
         nowhere = cls(None, TrackerInfo("disabled", None, None))
@@ -122,15 +124,30 @@ class Tracker:
         try:
             logger = _GuardedLogger(
                 name=name, id=wandb_id(run_id), group=group, tags=tags, save_dir=_writable(folder),
-                project=os.environ.get("WANDB_PROJECT") or PROJECT, reinit="create_new",
-                resume=None if anew else "allow", config=json.loads(json.dumps(dict(config), default=str)),
+                project=os.environ.get("WANDB_PROJECT") or PROJECT, reinit="create_new", resume=None,
+                config=json.loads(json.dumps(dict(config), default=str)),
             )  # fmt: skip
             logger.say = say
             got = _start(asked, logger)
-            return cls(logger, TrackerInfo(got, logger.version, str(logger.experiment.settings.sync_dir)), anew)
+            return cls(logger, TrackerInfo(got, logger.version, str(logger.experiment.settings.sync_dir)))
         except Exception as error:
             say(f"W&B: {_one_line(error)}; the run goes on without its mirror")
             return nowhere
+
+    def curve(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Log epochs that are over, a row each, in the lines in which Lightning would have logged them.
+
+        Args:
+            rows: as in `Curves`; `epoch` counts from 1, Lightning from 0. Without a `step` the epoch stands for it.
+        """
+        if self.logger is None:
+            return
+        for row in rows:
+            numbers = {name: value for name, value in row.items() if name not in ("epoch", "step")}
+            validation = {name: value for name, value in numbers.items() if name.startswith("val/")}
+            training = {name: value for name, value in numbers.items() if name not in validation}
+            for line in filter(None, (validation, training)):
+                self.logger.log_metrics({**line, "epoch": row["epoch"] - 1}, int(row.get("step", row["epoch"])))
 
     def picture(self, name: str, path: Path) -> None:
         """Log an image file under a name."""
@@ -148,18 +165,16 @@ class Tracker:
         if self.logger is None:
             return
         logger, self.logger = self.logger, None
-        last = Path(str(self.info.path))
-        folders = [last] if self.anew else _left(last)
         with logger.guard():
             logger.experiment.summary.update(dict(summary))
         try:
             logger.experiment.finish()
-            if self.info.mode == "online" and folders == [last]:  # no killed process that took its last lines along
+            if self.info.mode == "online":
                 return
         except Exception as error:
             logger.say(f"W&B: {_one_line(error)}")
             _shut_down()
-        logger.say(f"W&B: to upload this run: {_sync(folders)}")
+        logger.say(f"W&B: to upload this run: {_sync(Path(str(self.info.path)))}")
 
 
 def wandb_id(cell: str) -> str:
@@ -197,22 +212,10 @@ def _start(asked: str, logger: _GuardedLogger) -> Literal["online", "offline"]:
     return "offline"
 
 
-def _left(last: Path) -> list[Path]:
-    """List what the processes of a run have left and W&B may lack, oldest first; the last one's folder is given.
-
-    A run that was killed and went on has a folder for each process, and only all of them hold its whole curves. An
-    attempt that never began, as with a wrong key, has a log but no files.
-    """
-    stem = f"run-{last.name.rsplit('-', 1)[-1]}.wandb"
-    files = [path for path in last.parent.glob(f"*run-*/{stem}") if not path.with_suffix(".wandb.synced").exists()]
-    begun = {path.parent for path in files if any((path.parent / "files").glob("*"))}
-    return sorted(begun | {last}, key=lambda folder: folder.name.removeprefix("offline-"))
-
-
-def _sync(folders: Sequence[Path]) -> str:
-    """Return the command that uploads them; W&B passes over folders of online runs unless told otherwise."""
-    late = any(not folder.name.startswith("offline-") for folder in folders)
-    return shlex.join(["wandb", "sync", *(["--no-skip-online"] if late else []), *map(str, folders)])
+def _sync(folder: Path) -> str:
+    """Return the command that uploads it; W&B passes over folders of online runs unless told otherwise."""
+    online = not folder.name.startswith("offline-")
+    return shlex.join(["wandb", "sync", *(["--no-skip-online"] if online else []), str(folder)])
 
 
 def _shut_down() -> None:

@@ -46,14 +46,11 @@ def mirror(entries: Sequence[Entry], folder: Path, *, mode: str, say: Say) -> Co
             config={"cell": names, **record.config},
             folder=folder,
             say=say,
-            anew=True,
         )
         modes[tracker.info.mode] += 1
         if tracker.info.mode == "offline":
             mode = "offline"  # a server that did not take this run would hold up each of the others
-        for row in entry.curve():  # epochs from 1 on; Lightning, and so the run itself, counts from 0
-            if tracker.logger is not None:
-                tracker.logger.log_metrics({**row, "epoch": row["epoch"] - 1}, step=int(row["epoch"]))
+        tracker.curve(entry.curve())
         for picture in ("people", "inside", "curves"):
             for path in sorted(entry.folder.glob(f"{picture}.*g")):  # .jpg, .png
                 tracker.picture(picture, path)

@@ -77,10 +77,15 @@ class OpenWandb:
         return self.get(f"api/v2/projects/default/{PROJECT}/runs")["runs"]
 
     def curve(self, run, name):
-        """Return (epoch, value) of a metric: those two are logged together, at the same step of W&B's."""
+        """Return (line, epoch, value) of a metric, each once; epoch and value are of the same line of W&B's.
+
+        W&B's own server overwrites the lines of a run that begins again, by their numbers. This one keeps them beside
+        the new, and always says that a run has no lines yet (openwandb 0.5.25). So a line that was sent twice is one
+        here if it is the same, and two if W&B would have lost the first.
+        """
         logged = self.get(f"api/v2/runs/{run}/metrics")["metrics_by_key"]
-        epochs = {(point["step"], point["wall_time"]): point["value"] for point in logged["epoch"]}
-        return {(int(epochs[p["step"], p["wall_time"]]), p["value"]) for p in logged.get(name, [])}
+        epochs = {(point["step"], point["wall_time"]): point["value"] for point in logged.get("epoch", [])}
+        return {(p["step"], int(epochs[p["step"], p["wall_time"]]), p["value"]) for p in logged.get(name, [])}
 
     def files(self, run):
         return [file["name"] for file in self.get(f"api/v1/runs/{run}/files")["files"]]

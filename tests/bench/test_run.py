@@ -1,13 +1,15 @@
 """One cell from beginning to end, cut short, resumed, repeated."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from pytorch_lightning.loggers import WandbLogger
 
-from bench import predictions
+from bench import predictions, tracker
 from bench.config import resolve
 from bench.environment import device_name
 from bench.errors import UserError
@@ -69,7 +71,8 @@ def test_two_runs_of_one_cell_at_once_are_refused(finished):
 def test_curves_have_a_row_an_epoch(finished):
     _, _, path, lines = finished
     rows = (path.parent / path.stem / "curves.csv").read_text().splitlines()
-    assert len(rows) == 1 + 3 and rows[0].startswith("epoch,seconds,lr,")
+    assert len(rows) == 1 + 3 and rows[0].startswith("epoch,seconds,lr,step,")
+    assert [row.split(",")[3] for row in rows[1:]] == ["1", "3", "5"]  # two batches an epoch
     assert {"train/loss", "val/pck@0.2"} <= set(rows[0].split(","))
     assert len([line for line in lines if line.startswith("epoch")]) == 3
 
@@ -90,6 +93,29 @@ def test_a_killed_run_goes_on_and_gives_the_same_numbers(finished, tmp_path):
     assert [line[:9] for line in lines if line.startswith("epoch")] == ["epoch   2", "epoch   3"]
     one, two = (predictions.read_joints(p.with_suffix(".npz")) for p in (path, again))
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [1, 2])  # epochs between validations
+def test_a_killed_run_that_goes_on_is_mirrored_line_by_line_as_an_undisturbed_one(every, monkeypatch, tmp_path):
+    cell = resolve("simplebaseline", "small", "synthetic", [*TINY[:-1], str(every)])
+    logged: list[tuple[int | None, dict[str, float]]] = []
+    monkeypatch.setattr(WandbLogger, "log_metrics", lambda _, line, step=None: logged.append((step, dict(line))))
+
+    def lines(out, say):
+        logged.clear()
+        with contextlib.suppress(RuntimeError):
+            run(cell, out, Tracking(mode="offline"), say=say)
+        tracker._shut_down()  # as the end of a process does
+        return [(step, line) for step, line in logged if step is not None]  # not the pictures
+
+    def stop_in_the_third(line):
+        if line.startswith("epoch   3"):
+            raise RuntimeError("killed")
+
+    undisturbed = lines(tmp_path / "calm", print)
+    assert len(lines(tmp_path / "killed", stop_in_the_third)) < len(undisturbed)
+    assert lines(tmp_path / "killed", print) == undisturbed
 
 
 def test_a_training_that_was_over_is_only_tested_again(finished):

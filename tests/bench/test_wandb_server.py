@@ -33,9 +33,9 @@ def server(tmp_path):
 class Command:
     """One command of ours or of W&B's, as a process that ends as Python ends."""
 
-    def __init__(self, log, url, function, key=KEY):
+    def __init__(self, log, url, function, key=KEY, **settings):
         self.log = log
-        given = {"WANDB_BASE_URL": url, "WANDB_API_KEY": key, "WANDB_PROJECT": PROJECT}
+        given = {"WANDB_BASE_URL": url, "WANDB_API_KEY": key, "WANDB_PROJECT": PROJECT, **settings}
 
         def work():
             os.environ.update(given)
@@ -72,7 +72,7 @@ class Command:
         return self.process.code
 
 
-def cell(out, mode, url="", *, key=KEY, log="run.txt", method="simplebaseline"):
+def cell(out, mode, url="", *, key=KEY, log="run.txt", method="simplebaseline", **settings):
     """Start one cell."""
     words = WORDS if method == "simplebaseline" else ["--data.train_limit", "8", "--data.test_limit", "4"]
 
@@ -81,7 +81,7 @@ def cell(out, mode, url="", *, key=KEY, log="run.txt", method="simplebaseline"):
 
         return main(["run", "--method", method, "--wandb", mode, "--out", str(out), *words])
 
-    return Command(out / log, url, work, key)
+    return Command(out / log, url, work, key, **settings)
 
 
 def sync(command, server):
@@ -92,6 +92,7 @@ def sync(command, server):
     def work():
         from wandb.cli.cli import cli
 
+        os.chdir(command.log.parent)  # where it leaves logs of its own
         return cli(words[1:], standalone_mode=False) or 0
 
     done = Command(command.log.with_name("sync.txt"), server.url, work)
@@ -134,8 +135,9 @@ def mirrored(server, record):
     return run
 
 
-def epochs(server, record):
-    return sorted({epoch for epoch, _ in server.curve(wandb_id(record.id), "val/pck@0.2")})
+def epochs(server, record, name="val/pck@0.2"):
+    """Return the epochs of a curve, an epoch with two points twice."""
+    return sorted(epoch for _, epoch, _ in server.curve(wandb_id(record.id), name))
 
 
 @pytest.fixture(scope="module")
@@ -211,17 +213,40 @@ def test_a_wrong_key_leaves_the_run_offline_and_the_right_one_uploads_it(server,
     door.close()
 
 
-@pytest.mark.parametrize("mode", ["online", "offline"])
-def test_a_run_that_is_killed_and_goes_on_is_one_run(mode, server, calm, tmp_path):
-    first = cell(tmp_path / "out", mode, server.url, log="first.txt")
+@pytest.mark.parametrize("before", ["online", "offline"])
+@pytest.mark.parametrize("after", ["online", "offline"])
+def test_a_run_that_is_killed_and_goes_on_is_one_run(before, after, server, calm, tmp_path):
+    first = cell(tmp_path / "out", before, server.url, log="first.txt")
     first.until("epoch   4")
     first.process.kill()
-    second = cell(tmp_path / "out", mode, server.url, log="second.txt")
+    went_on(tmp_path / "out", after, server, calm)
+
+
+def test_epochs_that_a_killed_run_had_uploaded_are_there_once(server, calm, tmp_path):
+    first = cell(tmp_path / "out", "online", server.url, log="first.txt", WANDB__FILE_STREAM_TRANSMIT_INTERVAL="0.1")
+    first.until("epoch   6")
+    first.send(signal.SIGSTOP)  # W&B's process goes on sending
+    deadline = time.monotonic() + LIMIT
+    while not uploaded(server):
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.1)
+    first.process.kill()
+    went_on(tmp_path / "out", "online", server, calm)
+
+
+def uploaded(server):
+    return any(server.curve(run["run_id"], "train/loss") for run in server.runs())
+
+
+def went_on(out, mode, server, calm):
+    """Go on with a killed run: the server has one run, each epoch once, and the record is the undisturbed one."""
+    second = cell(out, mode, server.url, log="second.txt")
     assert second.end() == 0 and "going on from" in second.said(), second.said()
-    record = same(tmp_path / "out", calm)
+    record = same(out, calm)
     settle(second, server)
     mirrored(server, record)
-    assert epochs(server, record) == list(range(EPOCHS))
+    for name in ("val/pck@0.2", "train/loss"):
+        assert epochs(server, record, name) == list(range(EPOCHS))
 
 
 def test_the_mirror_is_rebuilt_from_records_alone_and_twice_is_one_run(server, calm, tmp_path):
@@ -234,7 +259,7 @@ def test_the_mirror_is_rebuilt_from_records_alone_and_twice_is_one_run(server, c
         record, _, curve = result(calm)
         mirrored(server, record)
         column = curve[0].index("val/pck@0.2")
-        points = sorted(server.curve(wandb_id(record.id), "val/pck@0.2"))
+        points = sorted((epoch, value) for _, epoch, value in server.curve(wandb_id(record.id), "val/pck@0.2"))
         assert points == [(int(row[0]) - 1, pytest.approx(float(row[column]))) for row in curve[1:]]
 
 
