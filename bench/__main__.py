@@ -123,7 +123,9 @@ def _test(arguments: argparse.Namespace) -> None:
     from bench.retest import retest
 
     a = arguments
-    path = retest(a.record, a.dataset, a.boxes, a.dotted, limit=a.limit, batch_size=a.batch_size, say=_say)
+    path = retest(
+        a.record, a.dataset, a.boxes, a.dotted, split=a.split, limit=a.limit, batch_size=a.batch_size, say=_say
+    )
     _show(path, as_json=a.json)
 
 

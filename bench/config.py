@@ -22,15 +22,8 @@ from methods import METHODS
 from methods.base import PoseMethod
 
 PRESETS = Path(__file__).parent.parent / "methods" / "presets"
-FIXED = {
-    "view",
-    "train_view",
-    "dataset",
-    "seed",
-    "boxes",
-    "convention",
-    "root",
-}  # arguments of the data module that have own options
+# Arguments of the data module that have options of their own.
+FIXED = {"view", "train_view", "dataset", "seed", "boxes", "convention", "root", "tested"}
 # What cannot change a result, only how fast or where it is made, is no part of a cell's name.
 UNNAMED = {"data": {"workers", "cache_gb", "test_batch_size"}, "trainer": {"accelerator", "compile"}}
 

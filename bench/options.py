@@ -15,8 +15,9 @@ Options of the method, the data and the trainer follow by dotted names, for exam
 `run --method M --help` lists all of them with types and defaults."""
 
 BOXES = """\
-truth (default), jitter:0.1 (simulated detector noise), or, of data sets with several people an image, a file for the
-test: a COCO detections list, or a record, whose predictions give the boxes"""
+truth (default), jitter:0.1 (simulated detector noise), or, of data sets with several people an image, jitter:0.1:2 (two
+further boxes of each person) or a file for the test: a COCO detections list, or a record, whose predictions give the
+boxes"""
 
 
 class Add(Protocol):
@@ -107,6 +108,7 @@ def _add_evaluation(add: Add) -> None:
     )
     test.add_argument("record", type=Path, metavar="RECORD.json", help="of the run, its checkpoint beside it")
     test.add_argument("--dataset", metavar="D", help="of the same joints; that of the run by default")
+    test.add_argument("--split", default="test", help="%(default)s; train for boxes that another method learns from")
     test.add_argument("--boxes", default="truth", help=BOXES)
     test.add_argument("--limit", type=int, metavar="N", help="the first so many samples only")
     test.add_argument("--batch-size", type=int, default=16, metavar="N", help="%(default)s")

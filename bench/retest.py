@@ -30,6 +30,7 @@ def retest(
     boxes: str,
     changes: Sequence[str] = (),
     *,
+    split: str = "test",
     limit: int | None,
     batch_size: int,
     say: Say,
@@ -41,6 +42,7 @@ def retest(
         dataset: To test on; that of the run where None. Its joints must be those of the training.
         boxes: Where the boxes of crops come from.
         changes: Dotted options of the method that the test has in place of those of the run, such as a solver.
+        split: To test on: of the training images too, for methods that learn from what others find there.
         limit: Test on the first so many samples only.
         batch_size: Inputs at a time.
         say: Takes lines for people.
@@ -55,13 +57,15 @@ def retest(
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
     entry = DATASETS[name]
+    if split not in entry.splits and split != "test":
+        raise unknown(f"split of {name}", split, entry.splits)
     changed = options_of(trained.method, trained.preset, changes)
     method = load_method(stored_checkpoint(path, trained), changed)
     if method.skeleton.joints != entry.skeleton.joints:
         raise UserError(f"{path}: trained on {method.skeleton.name}, {name} has the joints of {entry.skeleton.name}")
     quieten()
     data = PoseDataModule(
-        method.view, name, boxes=box_source(boxes, name), test_limit=limit, test_batch_size=batch_size
+        method.view, name, boxes=box_source(boxes, name), test_limit=limit, test_batch_size=batch_size, tested=split
     )
     evaluate = Evaluate(entry.protocols, entry.skeleton)
     words = "".join(f", {key} {value}" for key, value in changed.items())
@@ -100,7 +104,7 @@ def _record(
     changed: Mapping[str, object],
 ) -> RunRecord:
     """Put the record together; only what the test makes differs from that of the run."""
-    split = data.entry.stands_for("test")
+    split = data.split("test")
     tested: dict[str, object] = {
         "trained": trained.id,
         "dataset": data.dataset,
@@ -108,6 +112,7 @@ def _record(
         "test_limit": data.test_limit,
     }
     tested |= {"changed": changed} if changed else {}
+    tested |= {"split": split} if split != data.entry.stands_for("test") else {}
     digest = hashlib.sha256(json.dumps(tested, sort_keys=True).encode()).hexdigest()[:8]
     name = f"{trained.method}-{trained.preset}--{data.dataset}--s{trained.seed}--{digest}"
     saved = predictions.save(path.parent / name, data.dataset, evaluate.people, evaluate.people_ids)

@@ -101,7 +101,7 @@ def average_precision(data: PoseDataModule, split: str, found: list[dict[str, ob
     The truth is the official annotation file, crowds and all; the samples themselves where a limit leaves some out, and
     of drawn people.
     """
-    name = data.entry.stands_for(split)
+    name = data.split(split)
     if data.entry.annotation_file and data.test_limit is None and name in data.entry.splits:
         truth = read_official(data.dataset, name, data.root_folder)
     else:

@@ -154,6 +154,7 @@ def _from_checkpoint(side: Side, say: Say) -> dict[str, float]:
         test_limit=record.config.get("data", {}).get("test_limit"),
         batch_size=record.config.get("data", {}).get("batch_size", 32),
         workers=0,
+        tested=record.split,
     )
     again = Evaluate(entry.protocols, entry.skeleton)
     say(f"testing the checkpoint of {record.id}: {len(data.inputs('test')):,} inputs")

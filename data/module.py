@@ -48,6 +48,7 @@ class PoseDataModule(pl.LightningDataModule):
         workers: int | None = None,
         cache_gb: float = 2.0,
         train_view: View | None = None,
+        tested: str = "test",
     ) -> None:
         """Remember the parts; nothing is read before it is asked for.
 
@@ -68,9 +69,10 @@ class PoseDataModule(pl.LightningDataModule):
             workers: Loader processes; where None, see :func:`default_workers`.
             cache_gb: Bound of the decoded images kept in memory.
             train_view: How it looks at one in training, where that differs.
+            tested: The split that ``test`` stands for, for methods that learn from what others find in training images.
         """
         super().__init__()
-        self.view, self.train_view = view, train_view or view
+        self.view, self.train_view, self.tested = view, train_view or view, tested
         self.dataset, self.seed, self.boxes = dataset, seed, boxes
         self.options = ReadOptions(convention, extra)
         self.root, self.batch_size, self.test_batch_size = root, batch_size, test_batch_size or batch_size
@@ -87,11 +89,15 @@ class PoseDataModule(pl.LightningDataModule):
         """The registered data set."""
         return DATASETS[self.dataset]
 
+    def split(self, name: str) -> str:
+        """Return the split of the data set that ``train``, ``val`` or ``test`` is."""
+        return self.entry.stands_for(self.tested if name == "test" else name)
+
     def _samples(self, split: str) -> list[PoseSample]:
         """Read ``train``, ``val`` or ``test`` once."""
         has_val = "val" in self.entry.splits
         if split == "test" or (split == "val" and has_val):
-            return self._read(self.entry.stands_for(split))[: self.test_limit]
+            return self._read(self.split(split))[: self.test_limit]
         samples = self._read("train")[: self.train_limit]
         if has_val:
             return samples

@@ -12,6 +12,8 @@ from bench.record import RunRecord
 from bench.retest import retest
 from bench.run import Tracking, run
 from bench.verify import verify
+from data.module import PoseDataModule
+from data.views import PersonCrop
 from tests.drawn_coco import birds
 
 FEW = ["--data.batch_size", "8", "--data.workers", "0", "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"]
@@ -100,3 +102,13 @@ def test_an_option_that_no_test_can_have_is_one_line(trained, capsys, words, tol
     assert main(["test", str(trained), *words]) == 2
     out = capsys.readouterr().err.splitlines()
     assert told in out[-1] and out[-1].startswith("error: ")
+
+
+def test_the_training_images_are_tested_on_for_boxes_to_learn_from(trained, capsys):
+    few = RunRecord.read(retest(trained, None, "truth", split="train", limit=5, batch_size=4, say=silent))
+    assert few.split == "train" and few.id != RunRecord.read(trained).id
+    found = json.loads((trained.parent / few.predictions.path).read_text())
+    everyone = PoseDataModule(PersonCrop((32, 32)), "birds", test_limit=5, tested="train").samples("test")
+    assert {one["image_id"] for one in found} == {sample.image_id for sample in everyone if sample.people}
+    assert main(["test", str(trained), "--split", "trian"]) == 2
+    assert "train" in capsys.readouterr().err
