@@ -145,11 +145,11 @@ class Proposals(nn.Module):
         mean = np.where(known, away, 0).sum((2, 3)) / np.maximum(known.sum((2, 3)), 1)
         return np.where(known.any((1, 2, 3)), mean.argmin(1), len(self.atoms))
 
-    def draw(self, person: Person, rng: np.random.Generator) -> FloatArray:
-        """Draw a box (4,) of a person."""
+    def draw(self, person: Person, count: int, rng: np.random.Generator) -> FloatArray:
+        """Draw boxes (N, 4) of a person."""
         atom = int(self.atom(self._poses([person]))[0])
         size = np.tile(np.maximum(person.box[2:] - person.box[:2], LEAST_SIDE), 2)
-        miss = rng.normal(self.mean[atom].cpu().numpy(), self.std[atom].cpu().numpy())
+        miss = rng.normal(self.mean[atom].cpu().numpy(), self.std[atom].cpu().numpy(), (count, 4))
         return np.asarray(person.box + miss * size)
 
 
@@ -197,4 +197,4 @@ class ProposalCrop(PersonCrop):
             return replace(look, box=part, aim=part)
         if self.proposals is None:
             return look
-        return replace(look, box=inside(self.proposals.draw(person, rng), sample.size))
+        return replace(look, box=inside(self.proposals.draw(person, 1, rng)[0], sample.size))
