@@ -113,7 +113,8 @@ def _conditions(record: RunRecord) -> tuple[object, ...]:
 
 def _row(record: RunRecord, newest: RunRecord) -> list[str]:
     cost = record.cost
-    cells = [f"{record.method}-{record.preset} s{record.seed}"]
+    changed = record.config.get("trained", {}).get("changed", {})
+    cells = [f"{record.method}-{record.preset} s{record.seed}" + "".join(f", {k} {v}" for k, v in changed.items())]
     for position, name in enumerate(newest.metrics):
         metric = record.metrics.get(name)
         interval = f" ({metric.ci95[0]:.1f}-{metric.ci95[1]:.1f})" if metric and position == 0 else ""

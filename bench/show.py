@@ -54,7 +54,8 @@ def show(records: Sequence[Path], out: Path, *, images: int = 6, size: int = 320
 def title(record: RunRecord) -> str:
     """Name a record's column: a method that finds everybody in an image is given no boxes."""
     method = METHODS.get(record.method)
-    return record.method if method and method.people == "multi" else f"{record.method}, boxes: {record.boxes}"
+    everybody = method is not None and method.people == "multi" and not method.boxed
+    return record.method if everybody else f"{record.method}, boxes: {record.boxes}"
 
 
 def _found(side: Side, samples: Sequence[PoseSample], chosen: Sequence[int]) -> list[FloatArray]:

@@ -47,6 +47,7 @@ class AlphaPose(PoseMethod):
     title: ClassVar[str] = "AlphaPose (RMPE)"
     year: ClassVar[int] = 2017
     people: ClassVar[Literal["single", "multi"]] = "multi"
+    boxed: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ class PoseMethod(pl.LightningModule, ABC):
     title: ClassVar[str]  # as in tables
     year: ClassVar[int]  # of publication
     people: ClassVar[Literal["single", "multi"]] = "single"
+    boxed: ClassVar[bool] = False  # of a method for several people: whether it must be given their boxes
     view: View
     train_view: View | None = None  # how training inputs are looked at, where that differs
 

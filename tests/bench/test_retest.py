@@ -4,8 +4,10 @@ import json
 
 import pytest
 import torch
+from rich.console import Console
 
 from bench.__main__ import main
+from bench.catalogue import result_table
 from bench.config import resolve
 from bench.errors import UserError
 from bench.record import RunRecord
@@ -22,6 +24,12 @@ NARROW = ["--method.input_size", "[32, 32]", "--method.width", "8", "--method.de
 
 def silent(line):
     return None
+
+
+def table_of(path):
+    console = Console(width=250, record=True, quiet=True)
+    console.print(result_table(RunRecord.read(path), path.parent))
+    return console.export_text()
 
 
 @pytest.fixture
@@ -87,6 +95,7 @@ def test_an_option_of_the_test_is_changed_and_the_record_says_so(trained):
     assert other.id != plain.id and other.config["trained"]["changed"] == {"flip_test": False, "decoder": "dark"}
     assert (other.config["method"]["flip_test"], plain.config["method"]["flip_test"]) == (False, True)
     assert other.predictions.sha256 != plain.predictions.sha256
+    assert "s0, flip_test False, decoder dark" in table_of(path), "rows of one run are told apart"
     assert verify(path).agrees, "its checkpoint is tested with the option too"
 
 

@@ -103,3 +103,6 @@ def test_title_names_boxes_of_those_who_are_given_some(record):
     boxes = {"boxes": "jitter:0.1"}
     assert title(record.model_copy(update={"method": "simplebaseline", **boxes})) == "simplebaseline, boxes: jitter:0.1"
     assert title(record.model_copy(update={"method": "openpose", **boxes})) == "openpose"
+
+    assert title(record.model_copy(update={"method": "alphapose", **boxes})) == "alphapose, boxes: jitter:0.1"
+    assert title(record.model_copy(update={"method": "openpose", **boxes})) == "openpose", "it finds everybody itself"
