@@ -243,6 +243,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "report": studies.report,
     "verify": studies.verify,
     "rerun": studies.rerun,
+    "noise": studies.noise,
 }
 
 

@@ -200,6 +200,11 @@ def _add_studies(add: Add) -> None:
     verify = add("verify", "score a record's stored predictions again, and test its checkpoint where it is there")
     verify.add_argument("record", type=Path, metavar="RECORD.json", help="or a folder: every record in it")
     verify.add_argument("--no-checkpoint", action="store_true", help="only the predictions")
+    noise = add("noise", "how trained methods bear boxes that err, from tests with --boxes jitter:SIGMA[:DOUBLES]")
+    how = "a run, its tests beside it; with ,option=value those that had another option"
+    noise.add_argument("runs", nargs="+", metavar="NAME=RECORD.json", help=how)
+    noise.add_argument("--metric", default="ap", metavar="ID", help="%(default)s")
+    noise.add_argument("--out", type=Path, metavar="FILE", help="also draw a figure, .svg or .png")
     rerun = add("rerun", "run a record's configuration again, and say what differs in numbers and environment")
     rerun.add_argument("record", type=Path, metavar="RECORD.json")
     rerun.add_argument("--out", type=Path, default=Path("results/reruns"), metavar="DIR", help="%(default)s")

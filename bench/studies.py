@@ -103,3 +103,18 @@ def rerun(arguments: argparse.Namespace) -> None:
     if arguments.json:
         return emit({"record": str(path), "differs": told})
     print(f"record: {path}")
+
+
+def noise(arguments: argparse.Namespace) -> None:
+    """Compare trained methods over the noise of their boxes."""
+    from bench.noise import draw, gather, table
+
+    series = gather(arguments.runs, arguments.metric)
+    if arguments.out:
+        draw(series, arguments.metric, arguments.out)
+    if arguments.json:
+        rows = [{"name": s.name, "points": [[*key, *value] for key, value in sorted(s.points.items())]} for s in series]
+        return emit({"metric": arguments.metric, "series": rows, "figure": arguments.out and str(arguments.out)})
+    print(table(series, arguments.metric), end="")
+    if arguments.out:
+        print(f"figure: {arguments.out}")

@@ -44,7 +44,12 @@ class Entry:
     @property
     def trained(self) -> dict[str, str]:
         """What a record of `bench test` says of the training; empty for a run's own record."""
-        return dict(self.record.config.get("trained", {}))
+        return {name: value for name, value in self.record.config.get("trained", {}).items() if name != "changed"}
+
+    @property
+    def changed(self) -> dict[str, object]:
+        """Options that a record of `bench test` has in place of the training's."""
+        return dict(self.record.config.get("trained", {}).get("changed", {}))
 
     @property
     def setting(self) -> tuple[str, ...]:
@@ -52,7 +57,8 @@ class Entry:
         record = self.record
         made_by = self.trained.get("id", record.id)
         name = SEED.sub("--", made_by if self.trained else record.id)
-        return name, record.dataset, record.split, record.boxes, str(record.config.get("data", {}).get("test_limit"))
+        options = json.dumps([record.config.get("data", {}).get("test_limit"), self.changed], sort_keys=True)
+        return name, record.dataset, record.split, record.boxes, options
 
 
 def read_records(folder: Path) -> tuple[list[Entry], list[str]]:

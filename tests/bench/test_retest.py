@@ -1,5 +1,6 @@
 """A trained method tested elsewhere: other boxes, another data set, each a record beside the run's."""
 
+import io
 import json
 
 import pytest
@@ -27,9 +28,9 @@ def silent(line):
 
 
 def table_of(path):
-    console = Console(width=250, record=True, quiet=True)
+    console = Console(width=250, file=io.StringIO())
     console.print(result_table(RunRecord.read(path), path.parent))
-    return console.export_text()
+    return console.file.getvalue()
 
 
 @pytest.fixture

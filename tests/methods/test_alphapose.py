@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from bench import evaluate as evaluation
 from bench.config import resolve
 from data.boxes import BoxSource
+from data.detections import Detections
 from data.module import PoseDataModule
 from data.skeletons import COCO17, MPII16
 from data.types import DataError, PosePrediction
@@ -291,6 +293,34 @@ def perfect(batch):
         PosePrediction(torch.from_numpy(p[0].joints)[None], torch.ones(1, 17).double(), torch.ones(1).double())
         for p in batch.people
     ]
+
+
+def test_strange_boxes_give_finite_people_and_an_image_without_boxes_nobody():
+    """Boxes larger than the image, of one pixel and outside of it; the second image has none."""
+    method = bent(tiny()).eval()
+    probe = PoseDataModule(method.view, "synthetic-multi", test_limit=2)
+    image, other = (sample.image_id for sample in probe.samples("test"))
+    strange = [[-900.0, -900, 9000, 9000, 0.9], [10, 10, 11, 11, 0.8], [10, 10, 10, 10, 0.7], [-50, -50, -10, -10, 0.6]]
+    boxes = BoxSource(found=Detections("strange", {image: np.array(strange)}))
+    data = PoseDataModule(method.view, "synthetic-multi", boxes=boxes, test_limit=2, test_batch_size=3)
+    evaluate = evaluation.Evaluate(data.entry.protocols, data.entry.skeleton)
+    evaluation.test(method, data, evaluate, accelerator="cpu")
+    assert set(evaluate.people_ids) == {image} and evaluate.results["ap"].n == len(
+        [p for sample in data.inputs("test").samples for p in sample.people if (p.visible > 0).any()]
+    )
+    assert all(one.joints.isfinite().all() for one in evaluate.people) and other not in evaluate.image_ids
+    assert len(evaluate.predictions) == 2, "boxes without a size in the image are left out"
+
+
+def test_a_localiser_that_has_collapsed_gives_finite_people(batches):
+    method = tiny().eval()
+    torch.nn.init.zeros_(method.localiser.theta.bias)
+    with torch.inference_mode():
+        found = method.predict(batches["truth"])
+    assert all(one.joints.isfinite().all() and one.scores.isfinite().all() for one in found)
+    terms = method.train().loss(batches["truth"])
+    sum(terms.values()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in method.parameters())
 
 
 def test_the_small_preset_is_the_paper_in_small():
