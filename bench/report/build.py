@@ -11,6 +11,7 @@ from bench.record import atomically
 from bench.report import tables as laid_out
 from bench.report.best import Best, find_best
 from bench.report.differences import Paired, Reader, differences
+from bench.report.latex import latex
 from bench.report.published import Line, departures, read_published, reproduce
 from bench.report.records import Entry, read_records
 from bench.report.rows import Table, make_tables
@@ -60,7 +61,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     r = report
     texts = {
         "table.md": laid_out.markdown(r.tables, r.verdicts, r.lines, dict(r.departures), r.unused, r.pairs),
-        "table.tex": laid_out.latex(r.tables, r.verdicts, r.lines),
+        "table.tex": latex(r.tables, r.verdicts, r.lines),
         "table.csv": laid_out.comma_separated(r.tables, r.verdicts),
         "reproducibility.csv": laid_out.reproduction_csv(r.lines),
         "report.html": page(report),

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from bench.report.html_table import breakable, head, scrolled
 from bench.report.records import Entry
 from bench.report.rows import Row, Table
 
@@ -140,16 +141,9 @@ def section(tables: Sequence[Table], pairs: Sequence[Sequence[Paired]]) -> str:
 def _table(table: Table, pairs: Sequence[Paired]) -> str:
     names = [name for name in table.protocols if any(m.metric == name for p in pairs for m in p.comparison.metrics)]
     title = f"Differences on {table.title}"
-    kinds = {"first": " class='text' data-first='up'", "second": " class='text' data-first='up'"}
-    heads = ["first", "second", *names, "what else differs"]
-    cells = "".join(
-        f"<th scope='col'{kinds.get(head, '')}><button type='button'>{escape(head)}</button></th>" for head in heads
-    )
+    heads = [head("first", text=True), head("second", text=True), *map(head, names), head("what else differs")]
     rows = "".join(_row(table, pair, names) for pair in pairs)
-    return (
-        f"<div class='scroll' tabindex='0' role='region' aria-label='{escape(title, quote=True)}'><table>"
-        f"<caption>{escape(title)}</caption><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    return f"<h3>{escape(title)}</h3>{scrolled(title, ''.join(heads), rows)}"
 
 
 def _row(table: Table, pair: Paired, names: Sequence[str]) -> str:
@@ -163,6 +157,6 @@ def _row(table: Table, pair: Paired, names: Sequence[str]) -> str:
     searched = escape(f"{first} {second} {table.title}", quote=True)
     told = escape("; ".join(pair.comparison.warnings))
     return (
-        f"<tr data-text='{searched}'><th scope='row'>{escape(first)}</th><td class='wrap'>{escape(second)}</td>"
+        f"<tr data-text='{searched}'><th scope='row'>{breakable(first)}</th><td class='wrap'>{escape(second)}</td>"
         f"{''.join(cells)}<td class='wrap'>{told}</td></tr>"
     )

@@ -17,6 +17,8 @@ const CONFIG = { responsive: true, displaylogo: false };
 const AXIS = { gridcolor: "#e3e8ed", zeroline: false, linecolor: "#8c959f", automargin: true };
 const byId = (id) => document.getElementById(id);
 const colour = (i) => COLOURS[i % COLOURS.length];
+const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+const isPhone = (target) => target.clientWidth < 560;
 const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
 
 function chosen() {
@@ -38,8 +40,15 @@ function fillProtocols() {
   byId("protocol").value = ids.includes(before) ? before : ids[0];
 }
 
+function library() {  // a second of work that the tables need not wait for
+  if (window.Plotly) return;
+  const made = document.createElement("script");
+  made.textContent = byId("plotly").textContent;
+  document.head.append(made);
+}
+
 function empty(target, words) {
-  Plotly.purge(target);
+  window.Plotly?.purge(target);
   target.style.minHeight = "0";
   target.innerHTML = "<p class='soft'></p>";
   target.firstChild.textContent = words;
@@ -49,12 +58,14 @@ function draw(target, traces, layout) {
   if (target.firstChild && !target.classList.contains("js-plotly-plot")) target.innerHTML = "";
   target.style.minHeight = "";
   const merged = { ...LAYOUT, ...layout };
-  if (target.clientWidth < 560) {  // a phone: the legend below needs room of its own
+  if (isPhone(target)) {  // the legend below needs room of its own
     merged.height = layout.height ?? 400 + 22 * traces.length;
     merged.legend = { orientation: "h", y: -0.2 };
-    merged.margin = { ...LAYOUT.margin, l: 48, r: 8 };
+    merged.margin = { ...LAYOUT.margin, l: 48, r: 8, ...layout.margin };
+    traces.forEach((trace) => { trace.name = clip(trace.name ?? "", 36); });
   }
-  return Plotly.react(target, traces, merged, CONFIG);
+  library();
+  return Plotly.react(target, traces, merged, { ...CONFIG, displayModeBar: !isPhone(target) });
 }
 
 const CHARTS = {
@@ -83,12 +94,18 @@ const CHARTS = {
     if (!rows.length) return empty(target, "These records hold no numbers by joint for this protocol.");
     const names = [...new Set(rows.flatMap((row) => Object.keys(row.joints[protocol.id])))];
     const z = rows.map((row) => names.map((name) => row.joints[protocol.id][name] ?? null));
+    const phone = isPhone(target), places = rows.map((_, i) => i);
     draw(target, [{
-      type: "heatmap", x: names, y: rows.map((row) => row.label), z, colorscale: "Cividis", texttemplate: "%{z:.1f}",
-      hovertemplate: "%{y}<br>%{x}: %{z:.1f}<extra></extra>", colorbar: { title: { text: protocol.unit } }, xgap: 2, ygap: 2, showlegend: false,
+      type: "heatmap", x: names, y: places, z, colorscale: "Cividis", texttemplate: phone ? "%{z:.0f}" : "%{z:.1f}",
+      customdata: rows.map((row) => names.map(() => row.label)), hovertemplate: "%{customdata}<br>%{x}: %{z:.1f}<extra></extra>",
+      colorbar: { title: { text: protocol.unit } }, showscale: !phone, xgap: phone ? 1 : 2, ygap: 2, showlegend: false,
     }], {
-      yaxis: { automargin: true, autorange: "reversed", tickfont: { size: 12 } }, xaxis: { side: "top" },
-      margin: { l: 60, r: 10, t: 60, b: 10 }, height: 130 + 34 * rows.length,
+      yaxis: {
+        automargin: true, zeroline: false, showgrid: false, autorange: "reversed", tickfont: { size: phone ? 10 : 12 },
+        tickvals: places, ticktext: rows.map((row) => clip(row.label, phone ? 18 : 60)),
+      },
+      xaxis: { side: "top", tickangle: phone ? -60 : 0 },
+      margin: { l: 60, r: 10, t: phone ? 85 : 60, b: 10 }, height: 130 + 34 * rows.length,
     });
   },
   thresholds(target) {
@@ -170,4 +187,6 @@ const watcher = new IntersectionObserver((entries) => entries.forEach((entry) =>
   seen.add(id);
   CHARTS[id](entry.target);
 }), { rootMargin: "300px" });
-Object.keys(CHARTS).forEach((id) => watcher.observe(byId(`chart-${id}`)));
+addEventListener("DOMContentLoaded", () => {  // not before the library is there
+  Object.keys(CHARTS).forEach((id) => watcher.observe(byId(`chart-${id}`)));
+});

@@ -51,8 +51,8 @@ def page(report: Report) -> str:
     plotly = resources.files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
     scripts = [
         f"<script type='application/json' id='data'>{_embedded(data)}</script>",
-        f"<script>{plotly}</script>",
         f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>",
+        f"<script type='text/plain' id='plotly'>{plotly}</script>",  # run when the first chart comes into view
     ]
     head = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Pose estimation: results</title>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from bench import repeat
 from bench.report import tables as laid_out
 from bench.report.best import Best
+from bench.report.html_table import breakable, head, scrolled
 from bench.report.published import REPOSITORY, Line, departure, reference
 from bench.report.records import Entry
 from bench.report.rows import Row, Table
@@ -24,6 +26,7 @@ CHARTS = {
     ),
     "learning": ("Learning curves", "Of people held out from training, as logged during the run."),
 }
+CODE, CODED = re.compile("`(.+?)`"), r"<code>\1</code>"  # as Markdown and HTML have it
 Verdicts = Mapping[str, Best]
 
 
@@ -39,15 +42,12 @@ def leaderboard(tables: Sequence[Table], verdicts: Sequence[Verdicts]) -> str:
 
 def _table(table: Table, verdicts: Verdicts) -> str:
     names = [f"{name} ({table.unit(name)})" for name in table.protocols]
-    heads = [_head("method", text=True), _head("seeds"), *map(_head, names)]
-    heads += [_head(name, text=name in ("to train", "hardware", "commit")) for name in laid_out.COSTS]
+    heads = [head("method", text=True), head("seeds"), *map(head, names)]
+    heads += [head(name, text=name in ("to train", "hardware", "commit")) for name in laid_out.COSTS]
     rows = "".join(_row(table, row, verdicts) for row in table.rows)
     notes = "".join(f"<li>{escape(note)}</li>" for note in laid_out.notes(table, verdicts))
-    return (
-        f"<div class='scroll' tabindex='0' role='region' aria-label='{escape(table.title, quote=True)}'>"
-        f"<table><caption>{escape(table.title)}</caption><thead><tr>{''.join(heads)}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div><ul class='notes soft'>{notes}</ul>"
-    )
+    laid = scrolled(table.title, "".join(heads), rows)
+    return f"<h3>{escape(table.title)}</h3>{laid}<ul class='notes soft'>{notes}</ul>"
 
 
 def _row(table: Table, row: Row, verdicts: Verdicts) -> str:
@@ -63,15 +63,10 @@ def _row(table: Table, row: Row, verdicts: Verdicts) -> str:
     for text, value in zip(laid_out.costs(row), [*raw, "", "", ""], strict=True):
         known = f" data-value='{'' if value is None else value}'" if value != "" else " class='text'"
         cells.append(f"<td{known}>{escape(text)}</td>")
-    method = f"<a href='#method-{escape(row.method, quote=True)}'>{escape(row.label)}</a>"
+    method = f"<a href='#method-{escape(row.method, quote=True)}'>{breakable(row.label)}</a>"
     searched = escape(f"{row.label} {table.title} {row.hardware} {row.commits}", quote=True)
-    head = f"<th scope='row' data-value='{escape(row.label, quote=True)}'>{method}</th>"
-    return f"<tr data-text='{searched}'>{head}{''.join(cells)}</tr>"
-
-
-def _head(name: str, *, text: bool = False) -> str:
-    kind = " class='text' data-first='up'" if text else ""
-    return f"<th scope='col'{kind}><button type='button'>{escape(name)}</button></th>"
+    name = f"<th scope='row' data-value='{escape(row.label, quote=True)}'>{method}</th>"
+    return f"<tr data-text='{searched}'>{name}{''.join(cells)}</tr>"
 
 
 def charts_section() -> str:
@@ -89,14 +84,17 @@ def charts_section() -> str:
 
 
 def gallery_section(pictures: Sequence[tuple[str, tuple[str | None, str]]]) -> str:
-    """Lay out a picture for each table, or why there is none."""
-    made = []
+    """Lay out a picture for each table, and say once why others have none."""
+    made, without = [], dict[str, list[str]]()
     for title, (picture, words) in pictures:
-        shown = f"<p class='soft'>No picture: {escape(words)}.</p>"
-        if picture is not None:
-            image = f"<img loading='lazy' src='data:image/jpeg;base64,{picture}' alt='{escape(words, quote=True)}'>"
-            shown = f"<figure>{image}<figcaption>{escape(words)}.</figcaption></figure>"
-        made.append(f"<h3>{escape(title)}</h3>{shown}")
+        if picture is None:
+            without.setdefault(words, []).append(title)
+            continue
+        image = f"<img loading='lazy' src='data:image/jpeg;base64,{picture}' alt='{escape(words, quote=True)}'>"
+        made.append(f"<h3>{escape(title)}</h3><figure>{image}<figcaption>{escape(words)}.</figcaption></figure>")
+    for words, titles in without.items():
+        which = f"of {escape('; '.join(titles))}" if made or len(without) > 1 else "of any table"
+        made.append(f"<p class='soft'>No picture {which}: {escape(words)}.</p>")
     return "".join(made)
 
 
@@ -116,19 +114,18 @@ def published_section(lines: Sequence[Line], unused: int) -> str:
         values = [None, None, None, *(str(p.value) if p else "" for p in (line.paper, line.repository))]
         values += [str(line.number.mean), str(line.difference), None]
         source = escape(reference(line.paper, line.repository).source, quote=True)
-        made = [f"<th scope='row'>{escape(cells[0])}</th>"]
+        made = [f"<th scope='row'>{breakable(cells[0])}</th>"]
         for text, value, is_text in zip(cells[1:], values[1:], kinds[1:], strict=True):
             attribute = f" data-value='{value}' title='{source}'" if value is not None else ""
-            kind = " class='wrap'" if text == line.verdict else " class='text'" if is_text else ""
+            kind = " class='wrap'" if text == line.verdict else " class='words'" if is_text else ""
             made.append(f"<td{attribute}{kind}>{escape(text)}</td>")
         rows.append(f"<tr>{''.join(made)}</tr>")
-    head = "".join(_head(name, text=kind) for name, kind in zip(heads, kinds, strict=True))
-    return (
-        "<div class='scroll' tabindex='0' role='region' aria-label='Beside the published numbers'><table>"
-        f"<caption>Beside the published numbers</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-        f"</table></div><p class='soft'>† from memory, not checked at the source. The source of a number shows when "
-        f"the pointer rests on it.</p>{rest}"
+    sortable = "".join(head(name, text=kind) for name, kind in zip(heads, kinds, strict=True))
+    told = (
+        "<p class='soft'>† from memory, not checked at the source. The source of a number shows when the pointer rests "
+        "on it.</p>"
     )
+    return scrolled("Beside the published numbers", sortable, "".join(rows)) + told + rest
 
 
 def methods_section(tables: Sequence[Table], departures: Mapping[str, str]) -> str:
@@ -147,7 +144,7 @@ def methods_section(tables: Sequence[Table], departures: Mapping[str, str]) -> s
                     )
         made.append(
             f"<h3 id='method-{escape(method, quote=True)}'>{escape(method)}</h3><p>{escape(_first_line(method))}</p>"
-            f"<p>Departures from the paper: {escape(words)}.</p><ul>{''.join(items)}</ul>"
+            f"<p>Departures from the paper: {CODE.sub(CODED, escape(words))}.</p><ul>{''.join(items)}</ul>"
         )
     return "".join(made)
 

@@ -130,7 +130,7 @@ def make_tables(entries: Sequence[Entry]) -> list[Table]:
         entries: any records.
 
     Returns:
-        A table for each data set, split, source of boxes, convention and limit.
+        A table for each data set, split, source of boxes, convention and limit; those with most rows first.
     """
     groups: dict[tuple[str, str, str, str, int | None], list[Entry]] = {}
     for entry in entries:
@@ -138,7 +138,8 @@ def make_tables(entries: Sequence[Entry]) -> list[Table]:
         limit = record.config.get("data", {}).get("test_limit")
         key = (record.dataset, record.split, record.boxes, str(record.config.get("convention", "pc")), limit)
         groups.setdefault(key, []).append(entry)
-    return [_table(*key, found) for key, found in sorted(groups.items(), key=lambda item: str(item[0]))]
+    tables = [_table(*key, found) for key, found in sorted(groups.items(), key=lambda item: str(item[0]))]
+    return sorted(tables, key=lambda table: -len(table.rows))
 
 
 def _table(dataset: str, split: str, boxes: str, convention: str, limit: int | None, entries: Sequence[Entry]) -> Table:

@@ -16,7 +16,7 @@ from tests.bench.test_sweep_killed import runner, same, sweep_file
 
 pytestmark = pytest.mark.slow
 LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 to mean the machine's address on its network
-EPOCHS, SEEDS = 12, [0, 1]
+EPOCHS, SEEDS = 40, [0, 1]  # the loss itself takes as long as several epochs
 PATIENCE = 600  # seconds until a test gives up waiting
 
 

@@ -4,7 +4,6 @@ import html
 import html.parser
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,14 +12,15 @@ import pytest
 from bench.config import resolve
 from bench.plan import Planned
 from bench.repeat import words
+from bench.report import page_parts as parts
 from bench.report.build import Report, gather
 from bench.report.page import page
 from bench.report.rows import make_tables
+from tests.bench.report.browser import CHROMIUM
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WATCH = "<script>window.faults = []; addEventListener('error', (e) => faults.push(e.message));</script>"
 ACT = """<script>addEventListener('load', () => setTimeout(() => {
-  const table = document.querySelectorAll('#leaderboard table')[1];
+  const table = document.querySelector('#leaderboard table');
   const order = () => table.tBodies[0].innerText.match(/(cpm|hrnet|ief)/g);
   const told = { first: order(), faults };
   table.querySelectorAll('thead button')[2].click(); told.down = order();
@@ -80,6 +80,19 @@ def test_names_that_look_like_html_stay_text(entry):
     assert json.loads(data)["tables"][0]["rows"][0]["method"] == "a</script><b>"
 
 
+def test_the_tables_do_not_wait_for_the_charts(report):
+    """The library is text, behind the page's own script, which runs it when a chart comes into view."""
+    text = page(report)
+    assert text.index("function library()") < text.index("<script type='text/plain' id='plotly'>")
+    assert len(re.findall(r"<script>", text)) == 1
+
+
+def test_why_there_is_no_picture_is_said_once(report):
+    assert page(report).count("No picture of any table: no predictions lie beside these records.") == 1
+    two = parts.gallery_section([("A", ("QUJD", "four people")), ("B", (None, "none")), ("C", (None, "none"))])
+    assert "<h3>A</h3>" in two and "No picture of B; C: none." in two
+
+
 def test_every_run_says_its_configuration_its_departures_and_how_to_repeat_it(report):
     text = page(report)
     for one in report.entries:
@@ -112,7 +125,7 @@ def test_in_a_browser_tables_sort_and_filter_and_charts_are_drawn_without_an_err
     assert told["faults"] == []
     assert told["first"] == told["down"] == ["cpm", "ief", "hrnet"], "60, 12 and 9.5: numbers, not words"
     assert (told["up"], told["said"]) == (["hrnet", "ief", "cpm"], "ascending")
-    assert told["names"] == ["cpm", "hrnet", "ief"] and told["protocols"] == ["pck@0.2"]
+    assert told["names"] == ["cpm", "hrnet", "ief"] and told["protocols"] == ["pcp@0.5/strict"]
     assert told["charts"] >= 2 and not told["wide"], "on a phone only tables scroll sideways"
     assert told["visible"] == 1 and told["shown"] == "1 of 4 rows"
 
