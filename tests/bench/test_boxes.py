@@ -88,6 +88,8 @@ def test_training_and_the_curve_use_the_truth(found):
 def test_single_person_data_and_strange_files_are_refused(found, tmp_path, capsys):
     with pytest.raises(UserError, match="lsp has one person a sample"):
         box_source(str(found), "lsp")
+    with pytest.raises(UserError, match="lsp has one person a sample, whom nobody finds twice"):
+        box_source("jitter:0.1:2", "lsp")
     with pytest.raises(DataError, match=r"expected truth, or jitter:SIGMA .* or a file that is there"):
         box_source(str(tmp_path / "nowhere.json"), "birds")
     (tmp_path / "strange.json").write_text("{}")

@@ -115,3 +115,23 @@ def test_training_takes_the_truth(crowds):
     assert [b.person for b in found.in_training().boxes(crowds[2])] == [0, 1]
     assert BoxSource(0.1).in_training() == BoxSource(0.1) and BoxSource(0.1).label == "jitter:0.1"
     np.testing.assert_array_equal(BoxSource().boxes(crowds[2])[1].corners, crowds[2].people[1].box)
+
+
+def test_inputs_through_another_view_show_evenly_spaced_images_in_other_boxes(crowds):
+    everyone = Inputs(
+        crowds, LSP14, PersonCrop((64, 64)), boxes=BoxSource(), augment=Augment(), seed=0, max_bytes=1 << 20
+    )
+    view = PersonCrop((32, 32), padding=1.0)
+    few = everyone.through(view, BoxSource(0.1, doubles=1), 2)
+    asked = [(look.sample, look.person) for look in few.looks]
+    last = len(crowds) - 1
+    assert asked == [(last, person) for person in range(len(crowds[last].people))] * 2, "the first has nobody"
+    assert few[NO_EPOCH, 0].images.shape[-2:] == (32, 32) and everyone.view.size == (64, 64)
+
+
+def test_a_batch_says_which_boxes_should_have_been_looked_at(crowds):
+    for boxes in (BoxSource(), BoxSource(0.3)):
+        made = Inputs(crowds, LSP14, PersonCrop((64, 64)), boxes=boxes, augment=Augment(), seed=0, max_bytes=0)
+        look = made.looks[2]
+        aims = made.__getitems__([(NO_EPOCH, 2)]).aims
+        np.testing.assert_array_equal(aims[0], crowds[look.sample].people[look.person].box)

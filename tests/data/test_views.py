@@ -79,7 +79,41 @@ def test_jitter_has_the_deviation_it_says(samples):
     np.testing.assert_allclose(np.std(shifts, axis=0), 0.1, rtol=0.06)
 
 
-@pytest.mark.parametrize("text", ["", "jitter", "jitter:x", "jitter:0", "jitter:2", "detections.json"])
+def test_a_detector_that_sees_double_gives_everybody_further_boxes_each_with_its_own_noise(crowds):
+    one, three = (BoxSource.parse(text) for text in ("jitter:0.1", "jitter:0.1:2"))
+    plain, doubled = one.boxes(crowds[3]), three.boxes(crowds[3])
+    people = len(plain)
+    assert [box.person for box in doubled] == [box.person for box in plain] * 3
+    for box, same in zip(plain, doubled, strict=False):
+        np.testing.assert_array_equal(box.corners, same.corners)  # those before stay as they are
+    corners = np.stack([box.corners for box in doubled]).reshape(3, people, 4)
+    assert (corners[0] != corners[1]).all() and (corners[1] != corners[2]).all()
+    assert (one.label, three.label) == ("jitter:0.1", "jitter:0.1:2") and BoxSource.parse(three.label) == three
+    assert three.in_training() == one, "nobody is trained on twice"
+
+
+def test_doubles_without_noise_are_the_same_box_again(crowds):
+    source = BoxSource.parse("jitter:0:1")
+    assert source.label == "jitter:0.0:1" and BoxSource.parse(source.label) == source
+    boxes = source.boxes(crowds[2])
+    assert [box.person for box in boxes] == [0, 1, 0, 1]
+    np.testing.assert_array_equal(boxes[0].corners, boxes[2].corners)
+
+
+WRONG = [
+    "",
+    "jitter",
+    "jitter:x",
+    "jitter:0",
+    "jitter:2",
+    "jitter:0.1:x",
+    "jitter:0.1:-1",
+    "jitter:0.1:10",
+    "found.json",
+]
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_unknown_box_source_is_refused(text):
     with pytest.raises(DataError, match="expected truth, or jitter"):
         BoxSource.parse(text)
