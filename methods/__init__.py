@@ -12,6 +12,7 @@ from methods.ief import IEF
 from methods.maskrcnn import MaskRCNN
 from methods.mean_pose import MeanPose
 from methods.openpose import OpenPose
+from methods.simcc import SimCC
 from methods.simplebaseline import SimpleBaseline
 from methods.tompson import Tompson
 
@@ -27,6 +28,7 @@ METHODS: dict[str, type[PoseMethod]] = {
     "maskrcnn": MaskRCNN,
     "mean_pose": MeanPose,
     "openpose": OpenPose,
+    "simcc": SimCC,
     "simplebaseline": SimpleBaseline,
     "tompson": Tompson,
 }
