@@ -164,11 +164,12 @@ def test_nobody_found_scores_nothing(folder):
     from data.module import PoseDataModule
 
     cell = resolve("mean_pose", "small", "birds")
-    data: PoseDataModule = cell.build_data(cell.build_method())
+    method = cell.build_method()
+    data: PoseDataModule = cell.build_data(method)
     evaluate = Evaluate(DATASETS["birds"].protocols, DATASETS["birds"].skeleton)
     evaluate.predictions = [PosePrediction(torch.zeros(0, 5, 2), torch.zeros(0, 5), torch.zeros(0))] * 4
     evaluate.image_ids = [101, 102, 103, 104]
-    assert evaluate._compute(data, "test")["ap"].value == 0
+    assert evaluate._compute(data, "test", method)["ap"].value == 0
 
 
 def test_whoever_is_found_in_an_image_without_people_is_a_mistake(folder, tmp_path):
