@@ -15,12 +15,12 @@ from bench.config import Precision
 from bench.metrics.person import PersonMetric
 from bench.metrics.protocols import lookup
 from bench.metrics.values import PeopleProtocol
-from bench.predictions import by_image, coco_results
+from bench.predictions import coco_results
 from bench.record import Metric
 from bench.score_ap import average_precision, of_groups
 from bench.stages import Scores, StageScores
 from data.module import PoseDataModule
-from data.types import PoseBatch, PosePrediction, Skeleton
+from data.types import PoseBatch, PosePrediction, Skeleton, by_image
 from methods.base import PoseMethod
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.errors import UserError
 from bench.record import RunRecord, atomically
 from bench.report.records import Entry, read_records
+from data.boxes import BoxSource
+from data.types import DataError
 
-BOXES = re.compile(r"jitter:([\d.]+)(?::(\d+))?")  # as data.boxes names them
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")  # Okabe & Ito
 MARKERS = "osD^vPX"
 Key = tuple[float, int]  # noise, further boxes a person
@@ -31,10 +32,11 @@ def boxes_of(label: str) -> Key | None:
     >>> boxes_of("truth"), boxes_of("jitter:0.1"), boxes_of("jitter:0.0:2"), boxes_of("found.json sha256:0")
     ((0.0, 0), (0.1, 0), (0.0, 2), None)
     """
-    if label == "truth":
-        return 0.0, 0
-    found = BOXES.fullmatch(label)
-    return (float(found[1]), int(found[2] or 0)) if found else None
+    try:
+        source = BoxSource.parse(label)
+    except DataError:
+        return None
+    return source.jitter, source.doubles
 
 
 def gather(words: Sequence[str], metric: str) -> list[Series]:
@@ -47,13 +49,14 @@ def gather(words: Sequence[str], metric: str) -> list[Series]:
     Raises:
         UserError: if a word is not of that form, a run has no such tests, or tests are not of the same images.
     """
-    series, kinds = [], set()
+    series, kinds, read = [], set(), cache(read_records)
     for word in words:
         name, _, rest = word.partition("=")
         path, *options = rest.split(",")
         if not path or any("=" not in option for option in options):
             raise UserError(f"{word}: NAME=RECORD.json expected, or NAME=RECORD.json,option=value")
-        found = _tests(Path(path), dict(option.split("=", 1) for option in options), metric)
+        entries, _ = read(Path(path).parent)
+        found = _tests(Path(path), entries, dict(option.split("=", 1) for option in options), metric)
         if not found:
             raise UserError(f"{word}: no test of that run with {metric} in truth or jittered boxes is beside it")
         kinds |= {(r.dataset, r.split, r.config.get("data", {}).get("test_limit")) for r in found.values()}
@@ -65,10 +68,9 @@ def gather(words: Sequence[str], metric: str) -> list[Series]:
     return series
 
 
-def _tests(path: Path, options: dict[str, str], metric: str) -> dict[Key, RunRecord]:
+def _tests(path: Path, entries: Sequence[Entry], options: dict[str, str], metric: str) -> dict[Key, RunRecord]:
     """Return the tests of a run with these options, by their boxes; of two alike the one that had more images."""
     run, found = RunRecord.read(path), dict[Key, RunRecord]()
-    entries, _ = read_records(path.parent)
     for entry in entries:
         key = boxes_of(entry.record.boxes)
         if key is not None and metric in entry.record.metrics and _is_of(entry, run, options):

@@ -21,7 +21,7 @@ from bench.row_order import doubt
 from data import DATASETS, Dataset, ReadOptions, data_root
 from data.ahead import only_people
 from data.coco_format import PERSON
-from data.types import DataError, FloatArray, Person, PosePrediction, join_people
+from data.types import DataError, FloatArray, Person, PosePrediction
 
 __all__ = ["best_person", "coco_results", "evaluate", "read_joints", "save", "score"]
 Say = Callable[[str], None]
@@ -43,14 +43,6 @@ def best_person(predictions: Sequence[PosePrediction], k: int) -> tuple[FloatArr
             best = int(found.scores.argmax())
             joints[i], scores[i] = found.joints[best].numpy(), found.joint_scores[best].numpy()
     return joints, scores
-
-
-def by_image(predictions: Sequence[PosePrediction], image_ids: Sequence[int]) -> dict[int, PosePrediction]:
-    """Put together who was found in each image, however many inputs it was cut into."""
-    inputs: dict[int, list[PosePrediction]] = {}
-    for image_id, one in zip(image_ids, predictions, strict=True):
-        inputs.setdefault(image_id, []).append(one)
-    return {image_id: join_people(found) for image_id, found in inputs.items()}
 
 
 def coco_results(

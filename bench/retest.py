@@ -91,6 +91,8 @@ def options_of(method: str, preset: str, words: Sequence[str]) -> dict[str, Any]
     other = [name for name in names if not name.startswith("method.")]
     if other:
         raise UserError(f"--{other[0]}: a test takes options of the method alone, --method.NAME VALUE")
+    if not words:
+        return {}
     options = resolve_options(method, preset, words).groups
     return {key: plain(options.method[key]) for key in (name.split(".")[1] for name in names)}
 

@@ -22,11 +22,10 @@ from bench.metrics.coco_truth import (
 )
 from bench.metrics.people import PeopleMetric
 from bench.metrics.protocols import MetricValue
-from bench.predictions import by_image
 from bench.stats import FloatArray, bootstrap, interval
 from data import DATASETS, coco_folder
 from data.module import PoseDataModule
-from data.types import DataError, PosePrediction, PoseSample, Skeleton
+from data.types import DataError, PosePrediction, PoseSample, Skeleton, by_image
 
 WORD_FOR_WORD: dict[str, Areas] = {"coco": "annotated", "crowdpose": "box"}  # where the areas are from
 RESAMPLES = 200  # default: fewer than for people, since everybody found is ranked again each time

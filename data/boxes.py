@@ -78,10 +78,11 @@ class BoxSource:
         if self.found is not None:
             return [Box(None, row[:4], float(row[4])) for row in self.found.inside(sample)]
         people = [Box(i, person.box, 1.0) for i, person in enumerate(sample.people) if not person.ignore]
+        people *= 1 + self.doubles
         if self.jitter == 0:
-            return people * (1 + self.doubles)
+            return people
         rng = np.random.default_rng((0xB0C5, sample.image_id))
-        return [box._replace(corners=self._move(box.corners, rng)) for box in people * (1 + self.doubles)]
+        return [box._replace(corners=self._move(box.corners, rng)) for box in people]
 
     def _move(self, box: FloatArray, rng: np.random.Generator) -> FloatArray:
         size = box[2:] - box[:2]

@@ -102,7 +102,8 @@ class Inputs(Dataset[PoseBatch]):
         images = np.empty((len(keys), h, w, 3), np.uint8)
         to_image, truths, affines, looks = np.empty((len(keys), 2, 3)), [], [], []
         for b, (epoch, position) in enumerate(keys):
-            look, (affine, flip) = self.look(epoch, position), self.geometry(epoch, position)
+            look = self.look(epoch, position)
+            affine, flip = self._affine(look, epoch, position)
             picture = self.store.load(look.sample)
             images[b] = cv2.warpAffine(picture, affine, (w, h), flags=cv2.INTER_LINEAR, borderValue=self.view.border)
             to_image[b] = invert_affine(affine)
@@ -138,7 +139,10 @@ class Inputs(Dataset[PoseBatch]):
 
     def geometry(self, epoch: int, position: int) -> tuple[FloatArray, bool]:
         """Return the affine original -> input pixels and whether it mirrors; the same for (seed, epoch, position)."""
-        affine = self.view.to_input(self.look(epoch, position))
+        return self._affine(self.look(epoch, position), epoch, position)
+
+    def _affine(self, look: Look, epoch: int, position: int) -> tuple[FloatArray, bool]:
+        affine = self.view.to_input(look)
         if epoch == NO_EPOCH:
             return affine, False
         move, flip = self.augment.draw(np.random.default_rng((self.seed, epoch, position)), self.view.extent)

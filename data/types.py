@@ -158,6 +158,14 @@ def join_people(found: Sequence[PosePrediction]) -> PosePrediction:
     return PosePrediction(joints, scores, sums, torch.cat(boxes) if len(boxes) == len(found) else None)
 
 
+def by_image(predictions: Sequence[PosePrediction], image_ids: Sequence[int]) -> dict[int, PosePrediction]:
+    """Put together who was found in each image, however many inputs it was cut into."""
+    inputs: dict[int, list[PosePrediction]] = {}
+    for image_id, one in zip(image_ids, predictions, strict=True):
+        inputs.setdefault(image_id, []).append(one)
+    return {image_id: join_people(found) for image_id, found in inputs.items()}
+
+
 def apply_affine(points: Any, affine: Any) -> Any:
     """Map points (..., 2) through one affine (2, 3), or (B, ..., 2) through (B, 2, 3); arrays or tensors."""
     if affine.ndim == 2:

@@ -21,7 +21,7 @@ from data.annotations import read_json
 from data.boxes import BoxSource
 from data.detections import detections as read_detections
 from data.module import PoseDataModule
-from data.types import DataError, PoseBatch, PosePrediction, Skeleton, apply_affine
+from data.types import DataError, PoseBatch, PosePrediction, Skeleton, apply_affine, by_image
 from data.views import PersonCrop
 from methods import heatmaps, pose_nms_fit, sppe
 from methods.base import PoseMethod
@@ -157,15 +157,14 @@ class AlphaPose(PoseMethod):
         if self.nms != "fitted":
             return
         inputs = data.inputs("train").through(self.view, self._detected(data) or DOUBLES, self.fit_images)
-        was_training, found = self.training, dict[int, list[PosePrediction]]()
+        was_training, found, image_ids = self.training, list[PosePrediction](), list[int]()
         self.eval()
         for batch in inputs.evenly(None, data.batch_size):
             with torch.inference_mode():
-                people = self.predict(batch.to(self.device))
-            for image, one in zip(batch.image_ids, people, strict=True):
-                found.setdefault(image, []).append(one.cpu())
+                found += [one.cpu() for one in self.predict(batch.to(self.device))]
+            image_ids += batch.image_ids
         truth = {sample.image_id: sample.people for sample in inputs.samples}
-        fitted = pose_nms_fit.fit_to_people(found, truth, self.skeleton.sigmas, FITTED)
+        fitted = pose_nms_fit.fit_to_people(by_image(found, image_ids), truth, self.skeleton.sigmas, FITTED)
         self.nms_numbers.copy_(torch.tensor(pose_nms_fit.numbers(fitted), dtype=torch.float64))
         self.train(was_training)
 

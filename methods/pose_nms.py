@@ -7,7 +7,7 @@ released differ from the paper and from each other in units, so parameters mean 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -92,20 +92,7 @@ ALPHAPOSE = PoseNMS(  # MVIG-SJTU/AlphaPose
     least=0.3,
     least_of="max",
 )
-MXNET = PoseNMS(  # the port to MXNet
-    sigma1=1.0,
-    sigma2=1.3,
-    balance=1.7,
-    eta=22.0,
-    unit="pixel",
-    squared=False,
-    match="unit",
-    same_joints=4,
-    merge_reach=15.0,
-    merged_score="mean",
-    least=0.05,
-    least_of="max",
-)
+MXNET = replace(ALPHAPOSE, sigma2=1.3, eta=22.0, same_joints=4, least=0.05)  # the port to MXNet
 RELEASED = {"caffe": CAFFE, "alphapose": ALPHAPOSE, "mxnet": MXNET}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from data.types import FloatArray, Person, PosePrediction, join_people
+from data.types import FloatArray, Person, PosePrediction
 from methods.oks_ap import average_precision
 from methods.pose_nms import PAPER, Kept, PoseNMS, pose_nms
 
@@ -71,12 +71,12 @@ def fit(
 
 
 def fit_to_people(
-    found: Mapping[int, Sequence[PosePrediction]],
+    found: Mapping[int, PosePrediction],
     truth: Mapping[int, Sequence[Person]],
     sigmas: Sequence[float],
     start: PoseNMS,
 ) -> PoseNMS:
-    """Fit to the highest AP by OKS of what was found in some images, several inputs in each.
+    """Fit to the highest AP by OKS of what was found in some images.
 
     Args:
         found: By image.
@@ -84,8 +84,7 @@ def fit_to_people(
         sigmas: (K,) OKS constants.
         start: As in :func:`fit`.
     """
-    people = [join_people(inputs) for inputs in found.values()]
-    images = [tuple(part.double().numpy() for part in (p.joints, p.joint_scores, p.scores)) for p in people]
+    images = [tuple(t.double().numpy() for t in (p.joints, p.joint_scores, p.scores)) for p in found.values()]
     true = [truth[image] for image in found]
 
     def objective(kept: Sequence[Kept]) -> float:
