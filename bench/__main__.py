@@ -144,7 +144,10 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _side_by_side(arguments: argparse.Namespace) -> None:
     from bench.show import show
 
-    path = show(arguments.records, arguments.out, images=arguments.images)
+    a = arguments
+    if a.columns < 1 or a.images < 1:
+        raise UserError(f"--columns {a.columns} --images {a.images}: at least 1 expected")
+    path = show(a.records, a.out, images=a.images, image=a.image, columns=a.columns)
     _emit({"picture": str(path)}) if arguments.json else print(f"picture: {path}")
 
 
@@ -241,6 +244,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "speed": _speed,
     "sweep": studies.sweep,
     "report": studies.report,
+    "quote": studies.quote,
     "verify": studies.verify,
     "rerun": studies.rerun,
     "noise": studies.noise,

@@ -22,7 +22,7 @@ PEOPLE = (
     *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)),
     *((119, 221, 119), (238, 136, 102), (170, 170, 0), (153, 221, 255), (255, 170, 187)),
 )
-BORDER = 2  # pixels between the tiles of a sheet
+BORDER, BACKGROUND = 2, 32  # pixels between the tiles of a sheet, and their grey
 SUBPIXEL = 4  # fractional bits of OpenCV's drawing coordinates
 TITLE_HEIGHT, TITLE_SCALE = 22, 0.45  # pixels; of OpenCV's font
 FAR = 1 << 14  # pixels; beyond it OpenCV's fixed-point coordinates overflow
@@ -106,15 +106,25 @@ def person_colour(index: int) -> tuple[int, int, int]:
     return PEOPLE[index % len(PEOPLE)]
 
 
-def draw_people(picture: UInt8Array, people: FloatArray, skeleton: Skeleton, *, thickness: int = 2) -> None:
-    """Draw everybody of (N, K, 2) pixels into ``picture``, each in a colour of their own; NaN is left out."""
+def draw_people(
+    picture: UInt8Array, people: FloatArray, skeleton: Skeleton, *, thickness: int = 2, sides: bool = False
+) -> None:
+    """Draw everybody of (N, K, 2) pixels into ``picture``, each in an own colour or by side; NaN is left out."""
     everything = np.ones(len(skeleton.joints), bool)
     for i, joints in enumerate(people):
-        draw_pose(picture, joints, everything, skeleton, colour=person_colour(i), thickness=thickness)
+        draw_pose(
+            picture, joints, everything, skeleton, colour=None if sides else person_colour(i), thickness=thickness
+        )
 
 
 def people_tile(
-    sample: PoseSample, skeleton: Skeleton, found: FloatArray | None, *, size: int = 320, truth: bool = True
+    sample: PoseSample,
+    skeleton: Skeleton,
+    found: FloatArray | None,
+    *,
+    size: int = 320,
+    truth: bool = True,
+    sides: bool = False,
 ) -> UInt8Array:
     """Draw a whole image with those who were found in colours and, thin and white, those who are there.
 
@@ -124,13 +134,14 @@ def people_tile(
         found: (N, K, 2) original pixels; where None, the truth is drawn in colours instead.
         size: Height and width, the aspect kept.
         truth: Draw the truth too; those to ignore are left out.
+        sides: Colour by left and right, not by person.
     """
     picture, affine = tile(sample, WholeImage((size, size)), Look(0, None, np.array([0.0, 0.0, *sample.size[::-1]])))
     counted = [person for person in sample.people if not person.ignore]
     if found is not None:
-        draw_people(picture, apply_affine(found, affine), skeleton)
+        draw_people(picture, apply_affine(found, affine), skeleton, sides=sides)
     for i, person in enumerate(counted if truth or found is None else ()):
-        colour, thickness = (TRUTH, 1) if found is not None else (person_colour(i), 2)
+        colour, thickness = (TRUTH, 1) if found is not None else (None if sides else person_colour(i), 2)
         joints = apply_affine(person.joints, affine)
         draw_pose(picture, joints, person.visible > 0, skeleton, colour=colour, thickness=thickness)
     return picture
@@ -141,7 +152,7 @@ def grid(tiles: Sequence[UInt8Array], columns: int | None = None) -> UInt8Array:
     columns = columns or int(np.ceil(np.sqrt(len(tiles))))
     h, w = tiles[0].shape[:2]
     rows = -(-len(tiles) // columns)
-    sheet = np.full((rows * (h + BORDER), columns * (w + BORDER), 3), 32, np.uint8)
+    sheet = np.full((rows * (h + BORDER), columns * (w + BORDER), 3), BACKGROUND, np.uint8)
     for i, picture in enumerate(tiles):
         y, x = (i // columns) * (h + BORDER), (i % columns) * (w + BORDER)
         sheet[y : y + h, x : x + w] = picture
@@ -150,7 +161,7 @@ def grid(tiles: Sequence[UInt8Array], columns: int | None = None) -> UInt8Array:
 
 def titles(names: Sequence[str], width: int) -> UInt8Array:
     """Write names over columns of equal width."""
-    strip = np.full((TITLE_HEIGHT, width, 3), 32, np.uint8)
+    strip = np.full((TITLE_HEIGHT, width, 3), BACKGROUND, np.uint8)
     for i, name in enumerate(names):
         place = (i * width // len(names) + 4, TITLE_HEIGHT - 7)
         cv2.putText(strip, name, place, cv2.FONT_HERSHEY_SIMPLEX, TITLE_SCALE, (235, 235, 235), 1, cv2.LINE_AA)

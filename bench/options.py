@@ -117,7 +117,9 @@ def _add_evaluation(add: Add) -> None:
     show = add("show", "whom records found in the same images, side by side with the truth")
     show.add_argument("records", type=Path, nargs="+", metavar="RECORD.json", help="of one data set and split")
     show.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture, .png or .jpg")
-    show.add_argument("--images", type=int, default=6, help="rows; %(default)s")
+    show.add_argument("--images", type=int, default=6, help="rows, evenly spaced over the split; %(default)s")
+    show.add_argument("--image", type=int, metavar="N", help="only this one, counted from 0, in rows of --columns")
+    show.add_argument("--columns", type=int, default=5, help="with --image; %(default)s")
     explain = add("explain", "which protocol gives the number somebody printed")
     explain.add_argument("--value", required=True, type=float, help="the number, as printed")
     explain.add_argument("--predictions", required=True, type=Path, metavar="FILE")
@@ -197,6 +199,8 @@ def _add_studies(add: Add) -> None:
         choices=("auto", "online", "offline"),
         help="rebuild the W&B mirror from the records; online, write a comparison report (needs the extra: report)",
     )
+    quote = add("quote", "write the tables of records into documents, between their marks")
+    quote.add_argument("documents", type=Path, nargs="+", metavar="FILE.md", help="each with a mark or more")
     verify = add("verify", "score a record's stored predictions again, and test its checkpoint where it is there")
     verify.add_argument("record", type=Path, metavar="RECORD.json", help="or a folder: every record in it")
     verify.add_argument("--no-checkpoint", action="store_true", help="only the predictions")

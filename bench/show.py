@@ -10,22 +10,27 @@ import numpy as np
 
 from bench import draw
 from bench.compare import Side, require_same_people
+from bench.errors import UserError
 from bench.prediction_files import read_joints
 from bench.record import RunRecord
 from data import DATASETS
-from data.types import FloatArray, PoseSample, Skeleton
+from data.types import FloatArray, PoseSample, Skeleton, UInt8Array
 from methods import METHODS
 
 LEAST_SHARE = 0.3  # default: of the best score in an image; who has less is not drawn, or everything is full of people
 
 
-def show(records: Sequence[Path], out: Path, *, images: int = 6, size: int = 320) -> Path:
+def show(
+    records: Sequence[Path], out: Path, *, images: int = 6, image: int | None = None, columns: int = 5, size: int = 320
+) -> Path:
     """Draw a row an image: the truth, and whom each record found there; return the picture's path.
 
     Args:
         records: Records about the same people, their predictions beside them.
         out: The picture, .png or .jpg.
         images: How many, evenly spaced over the split.
+        image: Only this one, counted from 0, its tiles in rows of ``columns``.
+        columns: With ``image``.
         size: Pixels of a tile's side.
 
     Raises:
@@ -36,26 +41,53 @@ def show(records: Sequence[Path], out: Path, *, images: int = 6, size: int = 320
     for other in sides[1:]:
         require_same_people(sides[0], other)
     entry, samples = DATASETS[sides[0].record.dataset], sides[0].samples()
-    chosen = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int).tolist()
-    found = [_found(side, samples, chosen) for side in sides]
-    tiles = [
-        draw.people_tile(
-            samples[i], entry.skeleton, None if column == 0 else found[column - 1][row], size=size, truth=False
+    if image is not None and not 0 <= image < len(samples):
+        raise UserError(
+            f"--image {image}: the records are about {len(samples)} images; expected 0 to {len(samples) - 1}"
         )
+    evenly = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int).tolist()
+    chosen = evenly if image is None else [image]
+    found = [_found(side, samples, chosen) for side in sides]
+    one = entry.people == "single"
+    tiles = [
+        draw.people_tile(samples[i], entry.skeleton, people, size=size, truth=False, sides=one)
         for row, i in enumerate(chosen)
-        for column in range(1 + len(sides))
+        for people in (None, *(mine[row] for mine in found))
     ]
-    sheet = draw.grid(tiles, 1 + len(sides))
-    names = ["truth", *(title(side.record) for side in sides)]
-    draw.write_picture(out, np.concatenate([draw.titles(names, sheet.shape[1]), sheet]))
+    if image is None:
+        sheet = _titled(["truth", *(title(side.record) for side in sides)], tiles)
+    else:
+        sheet = _wrapped(["truth", *(side.record.method for side in sides)], tiles, columns)
+    draw.write_picture(out, sheet)
     return out
+
+
+def _titled(names: Sequence[str], tiles: Sequence[UInt8Array]) -> UInt8Array:
+    """Lay tiles out below the names of their columns."""
+    sheet = draw.grid(tiles, len(names))
+    return np.concatenate([draw.titles(names, sheet.shape[1]), sheet])
+
+
+def _wrapped(names: Sequence[str], tiles: Sequence[UInt8Array], columns: int) -> UInt8Array:
+    """Lay tiles out in rows, each tile below its own name."""
+    short = -len(tiles) % columns if len(tiles) > columns else 0
+    names, tiles = [*names, *[""] * short], [*tiles, *[np.full_like(tiles[0], draw.BACKGROUND)] * short]
+    width = min(columns, len(tiles))
+    rows = [_titled(names[at : at + width], tiles[at : at + width]) for at in range(0, len(tiles), width)]
+    return np.concatenate(rows)
 
 
 def title(record: RunRecord) -> str:
     """Name a record's column: a method that finds everybody in an image is given no boxes."""
+    return record.method if finds_everybody(record) else f"{record.method}, boxes: {record.boxes}"
+
+
+def finds_everybody(record: RunRecord) -> bool:
+    """Say whether a method looked at whole images, whatever boxes its record names."""
     method = METHODS.get(record.method)
-    everybody = method is not None and method.people == "multi" and not method.boxed
-    return record.method if everybody else f"{record.method}, boxes: {record.boxes}"
+    if method is None or method.boxed or record.config.get("method", {}).get("mode") == "single":
+        return False
+    return method.people == "multi"
 
 
 def _found(side: Side, samples: Sequence[PoseSample], chosen: Sequence[int]) -> list[FloatArray]:

@@ -50,6 +50,16 @@ def report(arguments: argparse.Namespace) -> None:
     print(f"{len(made.entries)} records", *paths, sep="\n")
 
 
+def quote(arguments: argparse.Namespace) -> None:
+    """Write the tables of documents anew from the records that their marks name."""
+    from bench.report.quote import quote as write
+
+    changed = [str(path) for path in write(arguments.documents)]
+    if arguments.json:
+        return emit({"changed": changed})
+    print(*(f"{path}: {'written' if str(path) in changed else 'as it was'}" for path in arguments.documents), sep="\n")
+
+
 def _mirror(made: Report, out: Path, mode: str) -> dict[str, object]:
     """Rebuild the W&B mirror; online write the comparison report, else say what it would hold."""
     from bench.report.mirror import mirror, outline, publish

@@ -13,6 +13,7 @@ from bench.report.best import Best, find_best
 from bench.report.differences import Paired, Reader, differences
 from bench.report.latex import latex
 from bench.report.published import Line, departures, read_published, reproduce
+from bench.report.ranks import draw_ranks
 from bench.report.records import Entry, read_records
 from bench.report.rows import Table, make_tables
 
@@ -51,7 +52,7 @@ def gather(folder: Path) -> Report:
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write the tables and the page; return their paths."""
+    """Write the tables, the page and the figure; return their paths."""
     from bench.report.page import page
 
     try:
@@ -66,7 +67,9 @@ def write(report: Report, folder: Path) -> list[Path]:
         "reproducibility.csv": laid_out.reproduction_csv(r.lines),
         "report.html": page(report),
     }
-    return [_write(folder / name, text) for name, text in texts.items()]
+    paths = [_write(folder / name, text) for name, text in texts.items()]
+    draw_ranks(r.tables, ranks := folder / "ranks.svg")
+    return [*paths, ranks] if ranks.is_file() else paths
 
 
 def _write(path: Path, text: str) -> Path:

@@ -84,7 +84,7 @@ def markdown(tables: Sequence[Table], verdicts: Sequence[Verdicts], lines: Seque
         for row in table.rows:
             cells = [f"**{value(row, n)}**" if bold(row, n, best) else value(row, n) for n in table.protocols]
             rows.append([row.label, str(len(row.entries)), *cells, *costs(row)])
-        parts += [f"## {table.title}", "", *_pipe(["method", "seeds", *names, *COSTS], rows), ""]
+        parts += [f"## {table.title}", "", *pipe(["method", "seeds", *names, *COSTS], rows), ""]
         parts += [f"- {note}" for note in notes(table, best)] + ["", *differences.markdown(paired)]
     return "\n".join([*parts, *_markdown_lines(lines, deviations, unused)])
 
@@ -94,7 +94,7 @@ def _markdown_lines(lines: Sequence[Line], deviations: dict[str, str], unused: i
     parts = ["## Beside the published numbers", ""]
     if lines:
         parts += [
-            *_pipe(head, [reproduction(line) for line in lines]),
+            *pipe(head, [reproduction(line) for line in lines]),
             "",
             "† from memory, not checked at the source.",
             "",
@@ -127,7 +127,8 @@ def _printed(published: Published | None) -> str:
     return f"{published.value:g}" + ("†" if published.checked == "memory" else "")
 
 
-def _pipe(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def pipe(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write a table as lines of Markdown."""
     listed = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in listed]
 

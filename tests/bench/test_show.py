@@ -10,7 +10,7 @@ import pytest
 import data
 from bench import draw
 from bench.errors import UserError
-from bench.show import show, title
+from bench.show import finds_everybody, show, title
 from data.skeletons import COCO17
 from data.types import Person, PoseSample
 from tests.conftest import Picture
@@ -106,3 +106,38 @@ def test_title_names_boxes_of_those_who_are_given_some(record):
 
     assert title(record.model_copy(update={"method": "alphapose", **boxes})) == "alphapose, boxes: jitter:0.1"
     assert title(record.model_copy(update={"method": "openpose", **boxes})) == "openpose", "it finds everybody itself"
+
+
+def test_one_image_alone_is_laid_out_in_rows_with_a_name_over_each_tile(samples, write, tmp_path):
+    records = [write(f"r{i}", [entry(1, 10 * i + 10, 50, 0.9)]) for i in range(4)]
+    sheet = read(show(records, tmp_path / "sheet.png", image=1, columns=3, size=SIZE))
+    side, band = SIZE + draw.BORDER, SIZE + draw.BORDER + draw.TITLE_HEIGHT
+    assert sheet.shape == (2 * band, 3 * side, 3), "the truth and four records, three a row"
+    for i in range(4):
+        row, column = divmod(i + 1, 3)
+        y, x = row * band + draw.TITLE_HEIGHT + 50, column * side + 10 * i + 10
+        assert tuple(sheet[y, x]) == draw.person_colour(0)
+        title = sheet[row * band : row * band + draw.TITLE_HEIGHT, column * side : (column + 1) * side]
+        assert (title > 200).any()
+    assert (sheet[band : band + draw.TITLE_HEIGHT, 2 * side :] == draw.BACKGROUND).all(), (
+        "nothing is in the sixth place"
+    )
+
+
+def test_an_image_that_is_not_there_is_refused(samples, write, tmp_path):
+    with pytest.raises(UserError, match="--image 3: the records are about 3 images; expected 0 to 2"):
+        show([write("one", [])], tmp_path / "sheet.png", image=3)
+
+
+def test_one_person_is_coloured_by_left_and_right(samples):
+    picture = draw.people_tile(
+        samples[0], COCO17, np.array([person(40, 50).joints]), size=SIZE, truth=False, sides=True
+    )
+    assert COCO17.joints[-1].startswith("right"), "the joint that is drawn last, all being at one place"
+    assert tuple(picture[50, 40]) == draw.RIGHT
+
+
+def test_the_crops_of_a_method_for_several_people_in_single_mode_are_boxes(record):
+    whole = record.model_copy(update={"method": "deepcut", "config": {"method": {"mode": "multi"}}})
+    crops = record.model_copy(update={"method": "deepcut", "config": {"method": {"mode": "single"}}})
+    assert (finds_everybody(whole), finds_everybody(crops)) == (True, False)
