@@ -16,6 +16,7 @@ from bench.errors import UserError, one_line, unknown
 from bench.options import build_parser
 from bench.terminal import console as _console
 from bench.terminal import emit as _emit
+from bench.terminal import reader_left
 from bench.terminal import say as _say
 
 if TYPE_CHECKING:
@@ -265,6 +266,7 @@ def main(words: Sequence[str]) -> int:
                 f"{arguments.command}: no option {dotted[0]} (see python -m bench {arguments.command} --help)"
             )
         COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()  # here, where a reader that left is understood
     except (KeyboardInterrupt, SystemExit) as stop:
         if getattr(stop, "code", 1) == 0:  # argparse has shown its help
             return 0
@@ -277,6 +279,8 @@ def main(words: Sequence[str]) -> int:
 
 def _explain(error: Exception) -> int:
     """Say a mistake in one line; show where anything else came from."""
+    if isinstance(error, BrokenPipeError) and reader_left():
+        return 1
     code = getattr(error, "exit_code", None)
     if code is not None:
         _say(f"error: {one_line(error)}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,3 +29,16 @@ def console(*, to_people: bool) -> Console:
 def say(line: str) -> None:
     """Write a line for people."""
     print(line, file=sys.stderr, flush=True)
+
+
+def reader_left() -> bool:
+    """Say whether nobody reads stdout any more, as after ``| head``; what is still to be written then goes nowhere."""
+    try:
+        pipe = select.poll()
+        pipe.register(sys.stdout.fileno(), 0)
+        left = any(event & select.POLLERR for _, event in pipe.poll(0))
+    except (AttributeError, OSError, ValueError):  # no poll on this system, or stdout is no file
+        return False
+    if left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+    return left

@@ -1,6 +1,7 @@
 """The command line as a user meets it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,16 @@ def ask(*words):
     """Start the program in a process of its own, without a keyboard."""
     command = [sys.executable, "-m", "bench", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+
+
+def test_a_reader_that_leaves_early_is_no_failure_to_explain(tmp_path):
+    command = [sys.executable, "-m", "bench", "sweep", "bench/sweeps/smoke.yaml", "--dry-run", "--out", tmp_path]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stdout:
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "Error" not in done.stderr and "Traceback" not in done.stderr
 
 
 def test_help_imports_nothing_heavy():
