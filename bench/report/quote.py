@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.errors import UserError, unknown
 from bench.record import atomically
-from bench.report.records import Entry, read_records
-from bench.report.rows import Row, Table, make_tables
+from bench.report.records import SEED, Entry, read_records
+from bench.report.rows import Row, Table, make_tables, sign
 from bench.report.tables import COSTS, costs, pipe, value
 from bench.show import finds_everybody
 
@@ -71,22 +72,43 @@ def block(folder: Path, names: Sequence[str]) -> list[str]:
     if faults:
         raise UserError(faults[0])
     tables = make_tables(entries)
-    rows = [(table, row) for table in tables for row in table.rows]
+    rows = _ordered(tables, next((name for name in names if any(name in table.protocols for table in tables)), ""))
     columns = {**_places(rows), "method": _label(rows), **{name: _column(name, tables) for name in names}}
     head = [f"{name} (%)" if _percent(name, tables) else name for name in columns]
     cells = [[write(table, row) for write in columns.values()] for table, row in rows]
-    return [*pipe(head, cells), "", _measured(rows)]
+    return [*pipe(head, cells), "", _measured(rows, names)]
+
+
+def _ordered(tables: Sequence[Table], first: str) -> list[tuple[Table, Row]]:
+    """Order rows: data sets that were trained on before others, then the best of the first protocol."""
+    own = {entry.record.dataset for table in tables for row in table.rows for entry in row.entries if not entry.trained}
+
+    def place(pair: tuple[Table, Row]) -> tuple[bool, str, float]:
+        table, row = pair
+        number = row.numbers.get(first)
+        worth = -sign(number.unit) * number.mean if number else math.inf
+        return table.dataset not in own, table.dataset, worth
+
+    return sorted(((table, row) for table in tables for row in table.rows), key=place)
 
 
 def _places(rows: Sequence[tuple[Table, Row]]) -> dict[str, Write]:
     """Return the columns that say what rows were tested on, where they differ in it."""
     places: dict[str, Write] = {
         "tested on": lambda table, row: table.dataset,
-        "boxes": lambda table, row: (
-            "none" if finds_everybody(row.entries[0].record) else table.boxes.split(" sha256:")[0]
-        ),
+        "boxes": lambda table, row: "none" if finds_everybody(row.entries[0].record) else _boxes(table.boxes),
     }
     return {name: write for name, write in places.items() if len({write(*pair) for pair in rows}) > 1}
+
+
+def _boxes(label: str) -> str:
+    """Shorten what a record says of its boxes; of another record's predictions its method.
+
+    >>> _boxes("jitter:0.1"), _boxes("maskrcnn-small--coco--s0--a96e7da5.json sha256:50"), _boxes("my.json sha256:50")
+    ('jitter:0.1', "maskrcnn's", 'my.json')
+    """
+    name = label.split(" sha256:")[0]
+    return f"{name.split('-')[0]}'s" if SEED.search(name) else name
 
 
 def _label(rows: Sequence[tuple[Table, Row]]) -> Write:
@@ -132,13 +154,14 @@ def _scores(entry: Entry) -> dict[str, dict[str, dict[str, float]]]:
     return json.loads(path.read_bytes()) if path else {}
 
 
-def _measured(rows: Sequence[tuple[Table, Row]]) -> str:
-    """Say how, where and when the rows of a table were measured."""
+def _measured(rows: Sequence[tuple[Table, Row]], names: Sequence[str]) -> str:
+    """Say how, where and when the rows of a table were measured; people are those of the named protocols."""
     records = [entry.record for _, row in rows for entry in row.entries]
     lengths = {row.budget for _, row in rows if row.cost("train_images_per_second")}
-    people = {f"{number.n:,} on `{table.dataset}`" for table, row in rows for number in row.numbers.values()}
+    shown = [(table, row, name) for table, row in rows for name in names if name in row.numbers]
+    people = {f"{row.numbers[name].n:,} on `{table.dataset}`" for table, row, name in shown}
     over = "seeds and people" if any(len(row.entries) > 1 for _, row in rows) else "people, one seed each"
-    images = "; of AP over images" if any("ap" in row.numbers for _, row in rows) else ""
+    images = "; of AP over images" if any(name.startswith("ap") for _, _, name in shown) else ""
     days = sorted(record.started[:10] for record in records)
     told = [
         f"{len(records)} records, preset {_listed({f'`{record.preset}`' for record in records})}",

@@ -10,7 +10,7 @@ from bench.errors import UserError
 from bench.noise import draw, gather, table
 from bench.record import RunRecord
 
-RUN = Path("results/reference/simplebaseline-small--synthetic-multi--s0--8b1839d2.json")
+RUN = Path("results/multi_cpu/simplebaseline-small--synthetic-multi--s0--8b1839d2.json")
 
 
 def trained(by, **more):

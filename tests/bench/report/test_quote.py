@@ -70,16 +70,17 @@ def test_stages_are_means_over_the_seeds_and_the_chosen_one_is_left_out(folder, 
 def test_boxes_and_data_sets_are_columns_where_they_differ(folder, entry, tmp_path):
     entry("openpose", 0, {"pck@0.2": (30.0, 2.0)}).record.write(folder)
     entry("hrnet", 0, {"pck@0.2": (10.0, 2.0)}, digest="1" * 8, boxes="jitter:0.1").record.write(folder)
-    entry("hrnet", 0, {"pck@0.2": (20.0, 2.0)}, dataset="lsp").record.write(folder)
+    elsewhere = {"trained": {"id": "hrnet-small--synthetic--s0--00000000", "dataset": "synthetic", "boxes": "truth"}}
+    entry("hrnet", 0, {"pck@0.2": (20.0, 2.0)}, dataset="lsp", config=elsewhere).record.write(folder)
     path = document(tmp_path, "pck@0.2")
     quote([path])
     assert [row[:3] for row in rows(path)[2:]] == [
         ["synthetic", "truth", "hrnet"],
         ["synthetic", "truth", "cpm"],
         ["synthetic", "none", "openpose"],
-        ["lsp", "truth", "hrnet"],
         ["synthetic", "jitter:0.1", "hrnet"],
-    ]
+        ["lsp", "truth", "hrnet"],
+    ], "what was trained on first, the best first"
 
 
 @pytest.mark.parametrize(
