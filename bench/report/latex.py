@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from string import ascii_lowercase
+from textwrap import wrap
 
 from bench.report.best import Best
 from bench.report.published import Line, reasons, reference
@@ -209,8 +210,8 @@ def _wrapped(text: str, plain: str, letters: int) -> str:
 
 
 def _height(plain: str, letters: int) -> int:
-    """Return the lines that a name takes."""
-    return ceil(len(plain) / letters)
+    """Return the lines that a name takes: it is broken at spaces and behind underscores."""
+    return max(1, len(wrap(plain.replace("_", "_ "), letters)))
 
 
 def _stacked(name: str) -> str:

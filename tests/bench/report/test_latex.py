@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.report import latex as latex_file
 from bench.report.build import gather
 from bench.report.latex import MOST_LINES, escape, latex
 from bench.report.published import reproduce
@@ -128,3 +129,9 @@ def test_the_reference_records_fit_an_article_without_being_scaled(tmp_path):
     report = gather(Path("results/reference"))
     log = compiled(latex(report.tables, report.verdicts, report.lines), tmp_path, "booktabs")
     assert "Float too large" not in log and "Overfull" not in log
+
+
+def test_a_name_takes_as_many_lines_as_its_words_need():
+    assert latex_file._height("alphapose small (sstn True; parallel False; proposals none; and 5 more)", 26) == 4
+    assert latex_file._height("cpm small", 26) == 1
+    assert latex_file._height("adversarial_posenet small", 20) == 2
