@@ -149,7 +149,7 @@ def _side_by_side(arguments: argparse.Namespace) -> None:
     if a.columns < 1 or a.images < 1:
         raise UserError(f"--columns {a.columns} --images {a.images}: at least 1 expected")
     path = show(a.records, a.out, images=a.images, image=a.image, columns=a.columns)
-    _emit({"picture": str(path)}) if arguments.json else print(f"picture: {path}")
+    _emit({"picture": str(path)}) if a.json else print(f"picture: {path}")
 
 
 def _explain_value(arguments: argparse.Namespace) -> None:

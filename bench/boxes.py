@@ -1,4 +1,4 @@
-"""``--boxes``: the truth, the truth with noise, a file of detections, or what another record found."""
+"""``--boxes``: the truth, the truth with noise, a file of detections, what another record found; and who needs none."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from data.annotations import read_json
 from data.boxes import BoxSource
 from data.detections import detections
 from data.types import DataError
+from methods import METHODS
 
 DIGITS = 12  # of the SHA-256, enough to tell files apart
 
@@ -51,6 +52,14 @@ def box_source(text: str, dataset: str) -> BoxSource:
         file = path
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:DIGITS]
     return BoxSource(found=detections(content, f"{path.name} sha256:{digest}", entry.category))
+
+
+def finds_everybody(record: RunRecord) -> bool:
+    """Say whether a method looked at whole images, whatever boxes its record names."""
+    method = METHODS.get(record.method)
+    if method is None or method.boxed or record.config.get("method", {}).get("mode") == "single":
+        return False
+    return method.people == "multi"
 
 
 def _record(path: Path, dataset: str) -> RunRecord:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from bench import draw
+from bench.boxes import finds_everybody
 from bench.compare import Side, require_same_people
 from bench.errors import UserError
 from bench.prediction_files import read_joints
 from bench.record import RunRecord
 from data import DATASETS
 from data.types import FloatArray, PoseSample, Skeleton, UInt8Array
-from methods import METHODS
 
 LEAST_SHARE = 0.3  # default: of the best score in an image; who has less is not drawn, or everything is full of people
 
@@ -41,11 +41,10 @@ def show(
     for other in sides[1:]:
         require_same_people(sides[0], other)
     entry, samples = DATASETS[sides[0].record.dataset], sides[0].samples()
-    if image is not None and not 0 <= image < len(samples):
-        raise UserError(
-            f"--image {image}: the records are about {len(samples)} images; expected 0 to {len(samples) - 1}"
-        )
-    evenly = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int).tolist()
+    last = len(samples) - 1
+    if image is not None and not 0 <= image <= last:
+        raise UserError(f"--image {image}: the records are about {last + 1} images; expected 0 to {last}")
+    evenly = np.linspace(0, last, min(images, last + 1)).round().astype(int).tolist()
     chosen = evenly if image is None else [image]
     found = [_found(side, samples, chosen) for side in sides]
     one = entry.people == "single"
@@ -70,9 +69,9 @@ def _titled(names: Sequence[str], tiles: Sequence[UInt8Array]) -> UInt8Array:
 
 def _wrapped(names: Sequence[str], tiles: Sequence[UInt8Array], columns: int) -> UInt8Array:
     """Lay tiles out in rows, each tile below its own name."""
-    short = -len(tiles) % columns if len(tiles) > columns else 0
-    names, tiles = [*names, *[""] * short], [*tiles, *[np.full_like(tiles[0], draw.BACKGROUND)] * short]
     width = min(columns, len(tiles))
+    short = -len(tiles) % width
+    names, tiles = [*names, *[""] * short], [*tiles, *[np.full_like(tiles[0], draw.BACKGROUND)] * short]
     rows = [_titled(names[at : at + width], tiles[at : at + width]) for at in range(0, len(tiles), width)]
     return np.concatenate(rows)
 
@@ -80,14 +79,6 @@ def _wrapped(names: Sequence[str], tiles: Sequence[UInt8Array], columns: int) ->
 def title(record: RunRecord) -> str:
     """Name a record's column: a method that finds everybody in an image is given no boxes."""
     return record.method if finds_everybody(record) else f"{record.method}, boxes: {record.boxes}"
-
-
-def finds_everybody(record: RunRecord) -> bool:
-    """Say whether a method looked at whole images, whatever boxes its record names."""
-    method = METHODS.get(record.method)
-    if method is None or method.boxed or record.config.get("method", {}).get("mode") == "single":
-        return False
-    return method.people == "multi"
 
 
 def _found(side: Side, samples: Sequence[PoseSample], chosen: Sequence[int]) -> list[FloatArray]:

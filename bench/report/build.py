@@ -68,8 +68,8 @@ def write(report: Report, folder: Path) -> list[Path]:
         "report.html": page(report),
     }
     paths = [_write(folder / name, text) for name, text in texts.items()]
-    draw_ranks(r.tables, ranks := folder / "ranks.svg")
-    return [*paths, ranks] if ranks.is_file() else paths
+    drawn = draw_ranks(r.tables, ranks := folder / "ranks.svg")
+    return [*paths, ranks] if drawn else paths
 
 
 def _write(path: Path, text: str) -> Path:

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.boxes import finds_everybody
 from bench.errors import UserError, unknown
 from bench.record import atomically
 from bench.report.records import SEED, Entry, read_records
 from bench.report.rows import Row, Table, make_tables, sign
 from bench.report.tables import COSTS, costs, pipe, value
-from bench.show import finds_everybody
 
 START, END = "<!-- records:", "<!-- end of records -->"
 MARK = re.compile(rf"({START} (?P<folder>[^;\n]+); columns: (?P<columns>[^\n]+) -->\n).*?{END}", re.DOTALL)
@@ -28,8 +28,9 @@ def quote(paths: Sequence[Path]) -> list[Path]:
     Raises:
         UserError: if a document cannot be read, has no marks, or a mark names no records or an unknown column.
     """
-    fresh = {path: quoted(_read(path), path) for path in paths}
-    changed = [path for path in paths if fresh[path] != _read(path)]
+    texts = {path: _read(path) for path in paths}
+    fresh = {path: quoted(text, path) for path, text in texts.items()}
+    changed = [path for path in paths if fresh[path] != texts[path]]
     for path in changed:
         with atomically(path) as temporary:
             temporary.write_text(fresh[path], encoding="utf-8")

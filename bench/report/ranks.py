@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.record import atomically
-from bench.report.rows import Row, Table, sign
+from bench.report.rows import Row, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,14 +18,17 @@ INCHES = 0.28  # of height for each row
 LONGEST = 60  # characters of a row's name
 
 
-def draw_ranks(tables: Sequence[Table], path: Path) -> None:
+def draw_ranks(tables: Sequence[Table], path: Path) -> bool:
     """Draw each table's first protocol: mean and 95 % interval of a row, every seed as a dot; best on top.
 
     Tables of one row have no order and are left out, and so are those beyond the largest `MOST`.
 
     Args:
         tables: the largest first, as `make_tables` gives them.
-        path: .svg or .png; nothing is written where there is no panel.
+        path: .svg or .png.
+
+    Returns:
+        Whether there was a panel; nothing is written where there is none.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -33,7 +36,7 @@ def draw_ranks(tables: Sequence[Table], path: Path) -> None:
 
     shown = [(table, rows) for table in tables if len(rows := ranked(table)) > 1][:MOST]
     if not shown:
-        return
+        return False
     with rc_context({"svg.hashsalt": "vitruvian"}):  # the same records give the same file
         heights = [len(rows) + 3 for _, rows in shown]
         figure = Figure(figsize=(7.2, INCHES * sum(heights) + 0.4), layout="constrained")
@@ -44,15 +47,12 @@ def draw_ranks(tables: Sequence[Table], path: Path) -> None:
         with atomically(path) as temporary:
             kind = path.suffix.lstrip(".")
             figure.savefig(temporary, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)
+    return True
 
 
 def ranked(table: Table) -> list[Row]:
-    """Return the rows that have the table's first protocol, the best first."""
-    if not table.protocols:
-        return []
-    first = table.protocols[0]
-    having = [row for row in table.rows if first in row.numbers]
-    return sorted(having, key=lambda row: -sign(table.unit(first)) * row.numbers[first].mean)
+    """Return the rows that have the table's first protocol, in the table's order: the best first."""
+    return [row for row in table.rows if table.protocols and table.protocols[0] in row.numbers]
 
 
 def _panel(axes: Axes, table: Table, rows: Sequence[Row]) -> None:

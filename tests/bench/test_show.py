@@ -9,8 +9,9 @@ import pytest
 
 import data
 from bench import draw
+from bench.boxes import finds_everybody
 from bench.errors import UserError
-from bench.show import finds_everybody, show, title
+from bench.show import show, title
 from data.skeletons import COCO17
 from data.types import Person, PoseSample
 from tests.conftest import Picture
